@@ -1,0 +1,341 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * credfd - a file descriptor that holds credentials
+ *
+ * The file owns a private copy of its creator's credentials, which nobody can
+ * change. Threads that activate it share the copy with the file and with each
+ * other: that is what makes the switch cheap, and why nothing may be left in
+ * the copy that belongs to one thread or process alone.
+ *
+ * The authority to switch comes from the thread that switches, never from the
+ * file: see cred_may_activate().
+ */
+
+#include <linux/anon_inodes.h>
+#include <linux/audit.h>
+#include <linux/capability.h>
+#include <linux/cleanup.h>
+#include <linux/cred.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/key.h>
+#include <linux/proc_fs.h>
+#include <linux/sched/coredump.h>
+#include <linux/sched/exec_state.h>
+#include <linux/security.h>
+#include <linux/seq_file.h>
+#include <linux/slab.h>
+#include <linux/syscalls.h>
+#include <linux/uidgid.h>
+#include <linux/user_namespace.h>
+#include <uapi/linux/credfd.h>
+
+#define CREATE_TRACE_POINTS
+#include <trace/events/cred.h>
+
+#define CREDFD_CREATE_FLAGS	(CREDFD_ACCESS_ONLY)
+
+struct credfd {
+	const struct cred	*cred;
+	/* Is setgroups() allowed in cred->user_ns? Cannot change any more. */
+	bool			may_setgroups;
+	bool			access_only;
+};
+
+static void credfd_free(struct credfd *credfd)
+{
+	put_cred(credfd->cred);
+	kfree(credfd);
+}
+
+DEFINE_FREE(credfd_free, struct credfd *, if (!IS_ERR_OR_NULL(_T)) credfd_free(_T))
+
+static int credfd_release(struct inode *inode, struct file *file)
+{
+	credfd_free(file->private_data);
+	return 0;
+}
+
+#ifdef CONFIG_PROC_FS
+static void credfd_show_cap(struct seq_file *m, const char *name, kernel_cap_t cap)
+{
+	seq_printf(m, "%s:\t%016llx\n", name, cap.val);
+}
+
+static void credfd_show_fdinfo(struct seq_file *m, struct file *file)
+{
+	const struct credfd *credfd = file->private_data;
+	const struct cred *cred = credfd->cred;
+	const struct group_info *group_info = cred->group_info;
+	struct user_namespace *ns = seq_user_ns(m);
+
+	seq_printf(m, "Uid:\t%u\t%u\t%u\t%u\n",
+		   from_kuid_munged(ns, cred->uid),
+		   from_kuid_munged(ns, cred->euid),
+		   from_kuid_munged(ns, cred->suid),
+		   from_kuid_munged(ns, cred->fsuid));
+	seq_printf(m, "Gid:\t%u\t%u\t%u\t%u\n",
+		   from_kgid_munged(ns, cred->gid),
+		   from_kgid_munged(ns, cred->egid),
+		   from_kgid_munged(ns, cred->sgid),
+		   from_kgid_munged(ns, cred->fsgid));
+
+	/* With the space at the end, as in /proc/PID/status. */
+	seq_puts(m, "Groups:\t");
+	for (int i = 0; i < group_info->ngroups; i++)
+		seq_printf(m, "%u ", from_kgid_munged(ns, group_info->gid[i]));
+	if (!group_info->ngroups)
+		seq_putc(m, ' ');
+	seq_putc(m, '\n');
+
+	credfd_show_cap(m, "CapInh", cred->cap_inheritable);
+	credfd_show_cap(m, "CapPrm", cred->cap_permitted);
+	credfd_show_cap(m, "CapEff", cred->cap_effective);
+	credfd_show_cap(m, "CapBnd", cred->cap_bset);
+	credfd_show_cap(m, "CapAmb", cred->cap_ambient);
+	seq_printf(m, "Securebits:\t%08x\n", cred->securebits);
+	seq_printf(m, "AccessOnly:\t%d\n", credfd->access_only);
+}
+#endif
+
+static const struct file_operations credfd_fops = {
+	.release	= credfd_release,
+	.llseek		= noop_llseek,
+#ifdef CONFIG_PROC_FS
+	.show_fdinfo	= credfd_show_fdinfo,
+#endif
+};
+
+/*
+ * Are all ids of @cred known in its user namespace?
+ *
+ * setns() and unshare() put a task into a namespace with the ids that it has.
+ * Set*id() inside of the namespace cannot produce ids that are not mapped
+ * there, and credentials that others can take on must not be a way to get them.
+ * The maps are written once, so the answer remains true. Without a map, all ids
+ * are unknown.
+ */
+static bool cred_ids_mapped(const struct cred *cred)
+{
+	struct user_namespace *ns = cred->user_ns;
+
+	if (!kuid_has_mapping(ns, cred->uid) ||
+	    !kuid_has_mapping(ns, cred->euid) ||
+	    !kuid_has_mapping(ns, cred->suid) ||
+	    !kuid_has_mapping(ns, cred->fsuid))
+		return false;
+
+	if (!kgid_has_mapping(ns, cred->gid) ||
+	    !kgid_has_mapping(ns, cred->egid) ||
+	    !kgid_has_mapping(ns, cred->sgid) ||
+	    !kgid_has_mapping(ns, cred->fsgid))
+		return false;
+
+	for (int i = 0; i < cred->group_info->ngroups; i++)
+		if (!kgid_has_mapping(ns, cred->group_info->gid[i]))
+			return false;
+
+	return true;
+}
+
+/*
+ * Remove the keyrings that belong to one thread or to one process, and the
+ * authority to instantiate one key. The session keyring stays: processes share
+ * it anyway, and network filesystems look for the user's keys there.
+ */
+static void cred_drop_private_keys(struct cred *cred)
+{
+#ifdef CONFIG_KEYS
+	key_put(cred->thread_keyring);
+	cred->thread_keyring = NULL;
+	key_put(cred->process_keyring);
+	cred->process_keyring = NULL;
+	key_put(cred->request_key_auth);
+	cred->request_key_auth = NULL;
+#endif
+}
+
+static struct credfd *credfd_alloc(unsigned int flags)
+{
+	struct credfd *credfd __free(kfree) = kzalloc_obj(*credfd, GFP_KERNEL_ACCOUNT);
+	struct cred *cred;
+
+	if (!credfd)
+		return ERR_PTR(-ENOMEM);
+
+	cred = prepare_creds();
+	if (!cred)
+		return ERR_PTR(-ENOMEM);
+
+	cred_drop_private_keys(cred);
+	credfd->cred = cred;
+	credfd->may_setgroups = userns_may_setgroups(cred->user_ns);
+	credfd->access_only = flags & CREDFD_ACCESS_ONLY;
+	return no_free_ptr(credfd);
+}
+
+/**
+ * sys_credfd_create - Create a file descriptor that holds credentials
+ * @flags: %CREDFD_ACCESS_ONLY or 0.
+ *
+ * Creates a file descriptor that holds a private copy of the calling thread's
+ * credentials, without the thread keyring, the process keyring and an assumed
+ * authority to instantiate a key. See include/uapi/linux/credfd.h.
+ *
+ * Return: The new file descriptor, which has the close-on-exec flag set, or
+ * -errno:
+ *
+ * - %-EINVAL: unknown @flags, or a user id, group id or supplementary group id
+ *   of the calling thread is not mapped in its user namespace;
+ * - %-EBUSY: the calling thread acts with overridden credentials;
+ * - %-EMFILE: the process has too many open files;
+ * - %-ENFILE: the system has too many open files;
+ * - %-ENOMEM: out of memory;
+ * - %-EACCES or other: denied by a security module.
+ *
+ * .. kernel-doc:: include/uapi/linux/credfd.h
+ *     :doc: credfd_create_flags
+ */
+SYSCALL_DEFINE1(credfd_create, unsigned int, flags)
+{
+	int fd;
+
+	if (flags & ~CREDFD_CREATE_FLAGS)
+		return -EINVAL;
+
+	if (current_cred() != current_real_cred())
+		return -EBUSY;
+
+	if (!cred_ids_mapped(current_cred()))
+		return -EINVAL;
+
+	struct credfd *credfd __free(credfd_free) = credfd_alloc(flags);
+	if (IS_ERR(credfd))
+		return PTR_ERR(credfd);
+
+	/* An inode of its own, so that security modules can label it. */
+	fd = FD_ADD(O_CLOEXEC,
+		    anon_inode_create_getfile("[credfd]", &credfd_fops, credfd,
+					      O_RDONLY, NULL));
+	if (fd >= 0)
+		retain_and_null_ptr(credfd);
+	return fd;
+}
+
+/*
+ * May the current task take on the credentials in @credfd? They are another set
+ * than its own, which are not overridden.
+ *
+ * Whoever may have left the file descriptor to the task: what counts is that the
+ * task could have got to these credentials by itself, with the system calls that
+ * change one thing at a time.
+ */
+static int cred_may_activate(const struct credfd *credfd)
+{
+	const struct cred *new = credfd->cred;
+	const struct cred *old = current_cred();
+
+	/* This is no substitute for setns(), and capabilities do not compare. */
+	if (new->user_ns != old->user_ns)
+		return -EPERM;
+
+	/*
+	 * Not ns_capable_setid(): it asks a security module to let the
+	 * capability pass and to look at the ids when they are set, and that
+	 * would not happen.
+	 */
+	if (!ns_capable(old->user_ns, CAP_SETUID) ||
+	    !ns_capable(old->user_ns, CAP_SETGID))
+		return -EPERM;
+
+	/* Groups may be there to deny access: see user_namespaces(7). */
+	if (new->group_info != old->group_info && !credfd->may_setgroups)
+		return -EPERM;
+
+	return security_cred_activate(new, old, 0);
+}
+
+/**
+ * sys_credfd_activate - Take on the credentials in a file descriptor
+ * @fd: File descriptor from credfd_create().
+ * @flags: Must be 0.
+ *
+ * Makes the credentials in @fd those of the calling thread, in every respect:
+ * for what it does and for what is done to it. All of them change at once, or
+ * nothing does. They stay when @fd is closed. The thread keyring and the process
+ * keyring are gone afterwards, and the signal that was to be sent on the death
+ * of the parent (PR_SET_PDEATHSIG) is cleared if an effective or filesystem id
+ * changes or a capability is added.
+ *
+ * If the thread has the very credentials in @fd already, nothing is checked and
+ * nothing is done.
+ *
+ * Return: 0 or -errno:
+ *
+ * - %-EINVAL: @flags is not 0;
+ * - %-EBADF: @fd is not an open file descriptor, or was opened with O_PATH;
+ * - %-EINVAL: @fd is not from credfd_create(), or was created with
+ *   %CREDFD_ACCESS_ONLY;
+ * - %-EBUSY: the calling thread acts with overridden credentials;
+ * - %-EINVAL: the process is dumpable, so that others could trace it while it
+ *   has the credentials (see PR_SET_DUMPABLE in prctl(2));
+ * - %-EPERM: the credentials belong to another user namespace;
+ * - %-EPERM: the calling thread does not have both CAP_SETUID and CAP_SETGID in
+ *   its effective set;
+ * - %-EPERM: the supplementary groups differ, and setgroups() is denied in the
+ *   user namespace;
+ * - %-EPERM: the credentials have a permitted or inheritable capability that
+ *   capset() would not give to the calling thread, a capability more in the
+ *   bounding set, or one more in the ambient set although
+ *   SECBIT_NO_CAP_AMBIENT_RAISE is set;
+ * - %-EPERM: the credentials do not have a lock on securebits that the calling
+ *   thread has, or differ in a bit that is locked or that it may not change;
+ * - %-EPERM: the credentials do not belong to the calling thread's Landlock
+ *   domain or to one that is nested in it;
+ * - %-EACCES: the credentials have another SELinux context, AppArmor profile or
+ *   Smack label.
+ */
+SYSCALL_DEFINE2(credfd_activate, int, fd, unsigned int, flags)
+{
+	const struct cred *old = current_real_cred();
+	const struct credfd *credfd;
+	int ret;
+
+	if (flags)
+		return -EINVAL;
+
+	CLASS(fd, f)(fd);
+	if (fd_empty(f))
+		return -EBADF;
+	if (fd_file(f)->f_op != &credfd_fops)
+		return -EINVAL;
+
+	credfd = fd_file(f)->private_data;
+	if (credfd->access_only)
+		return -EINVAL;
+
+	if (current_cred() != old)
+		return -EBUSY;
+
+	audit_cred_activate(credfd->cred, old);
+
+	if (credfd->cred == old)
+		return 0;
+
+	/*
+	 * Those whom the thread acts for must not be able to attach to it.
+	 * Set*id() quietly makes the process undumpable for that. Here it has
+	 * to be so already: the state belongs to all threads, and switching one
+	 * of them should not change it for the others.
+	 */
+	if (task_exec_state_get_dumpable(current) == TASK_DUMPABLE_OWNER)
+		return -EINVAL;
+
+	ret = cred_may_activate(credfd);
+	if (ret)
+		return ret;
+
+	trace_cred_activate(credfd->cred, old);
+	activate_creds(credfd->cred);
+	return 0;
+}

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+# Sourced by every verb: where things are, how to fail, how to show progress.
+set -euo pipefail
+
+TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# Shared by all clones on this machine, so a second one need not download or compile again.
+CACHE=${CREDFD_CACHE:-${XDG_CACHE_HOME:-${HOME:?}/.cache}/credfd}
+# For one clone; LINUX is the git workbench, the only place where kernel code is edited.
+BUILD=$TOP/build
+LINUX=$BUILD/linux
+export LC_ALL=C TZ=UTC
+
+# shellcheck source=/dev/null
+base_load() {
+	[[ -f $TOP/patches/base ]] || die "patches/base is missing" "restore it with: git checkout patches/base"
+	. "$TOP/patches/base"
+}
+
+# die WHAT CURE: one line saying what went wrong and what to do about it.
+die() {
+	printf '%s: %s%s\n' "${0##*/}" "$1" "${2:+; $2}" >&2
+	exit 1
+}
+
+say() { printf '==> %s\n' "$*" >&2; }
+
+# usage: print the comment at the head of the calling script.
+usage() {
+	sed -n '3,/^[^#]/{s/^# \{0,1\}//p}' "$0"
+}
+
+# verb_args ARGS...: for verbs without arguments of their own.
+verb_args() {
+	case ${1-} in
+	'') ;;
+	-h | --help) usage; exit 0 ;;
+	*) die "unknown option '$1'" "see ${0##*/} --help" ;;
+	esac
+}
+
+need() {
+	local c
+	for c; do
+		command -v "$c" >/dev/null || die "'$c' is not installed" "run scripts/setup"
+	done
+}
+
+# space DIR GIB: refuse early rather than die of ENOSPC in the middle of a build.
+space() {
+	local free
+	mkdir -p "$1"
+	free=$(($(stat -f -c '%a * %S' "$1") / 1073741824))
+	[[ $free -ge $2 ]] || die "$1 has $free GiB free, $2 GiB are needed" "free some or set CREDFD_CACHE elsewhere"
+}
+
+# progress LABEL LOG TOTAL CMD...: run CMD into LOG; on a terminal show a running line, elsewhere one line a minute.
+# TOTAL is the number of log lines that a complete run is known to print (0: unknown).
+progress() {
+	local label=$1 log=$2 total=$3 pid start now lines rc=0 last=0 pct=''
+	shift 3
+	start=$SECONDS
+	mkdir -p "${log%/*}"
+	"$@" >"$log" 2>&1 </dev/null &
+	pid=$!
+	# shellcheck disable=SC2064
+	trap "kill -- $pid 2>/dev/null; exit 130" INT TERM
+	while kill -0 "$pid" 2>/dev/null; do
+		sleep 1
+		now=$((SECONDS - start))
+		lines=$(wc -l <"$log")
+		[[ $total -gt 0 ]] && pct=" $((lines * 100 / total > 99 ? 99 : lines * 100 / total))%"
+		if [[ -t 2 ]]; then
+			printf '\r==> %s:%s %dm%02ds, %d steps ' "$label" "$pct" $((now / 60)) $((now % 60)) "$lines" >&2
+		elif ((now - last >= 60)); then
+			last=$now
+			say "$label:$pct $((now / 60)) min, $lines steps"
+		fi
+	done
+	wait "$pid" || rc=$?
+	trap - INT TERM
+	[[ -t 2 ]] && printf '\r\033[K' >&2
+	if [[ $rc -ne 0 ]]; then
+		grep -nE '(error|Error|fatal|No space)' "$log" | head -5 >&2 || tail -5 "$log" >&2
+		die "$label failed (exit $rc)" "the whole log is in ${log#"$TOP"/}"
+	fi
+	say "$label: done in $((SECONDS - start)) s"
+}
+
+# value OPTION VALUE...: what follows an option that takes a value
+value() {
+	[[ $# -ge 2 ]] || die "$1 needs a value" "see ${0##*/} --help"
+	printf '%s\n' "$2"
+}
+
+# names DIR SUFFIX: the data files of one kind, for a message
+names() { (cd "$TOP/scripts/$1" && printf '%s\n' *"$2" | sed "s/$2\$//" | xargs); }
+
+# target_load ARCH FLAVOUR: the facts of the architecture, the config fragments and the O= directory ($OBJ)
+target_load() {
+	local conf=$TOP/scripts/arch/$1.conf
+	[[ $1 != */* && -f $conf ]] || die "unknown architecture '$1'" "known: $(names arch .conf)"
+	FRAGMENTS=("$TOP/scripts/config/boot.config")
+	[[ $2 == boot ]] || FRAGMENTS+=("$TOP/scripts/config/$2.config")
+	[[ $2 != */* && -f ${FRAGMENTS[-1]} ]] || die "unknown flavour '$2'" "known: $(names config .config)"
+	# shellcheck source=/dev/null
+	. "$conf"
+	# What only this architecture has stands beside its facts.
+	[[ ! -f ${conf}ig ]] || FRAGMENTS+=("${conf}ig")
+	OBJ=$BUILD/$1-$2
+}
