@@ -44,11 +44,14 @@ struct credfd {
 
 static void credfd_free(struct credfd *credfd)
 {
+	if (IS_ERR_OR_NULL(credfd))
+		return;
+
 	put_cred(credfd->cred);
 	kfree(credfd);
 }
 
-DEFINE_FREE(credfd_free, struct credfd *, if (!IS_ERR_OR_NULL(_T)) credfd_free(_T))
+DEFINE_FREE(credfd_free, struct credfd *, credfd_free(_T))
 
 static int credfd_release(struct inode *inode, struct file *file)
 {
