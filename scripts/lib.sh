@@ -66,7 +66,7 @@ progress() {
 	# shellcheck disable=SC2064
 	trap "kill -- $pid 2>/dev/null; exit 130" INT TERM
 	while kill -0 "$pid" 2>/dev/null; do
-		sleep 1
+		sleep 0.3
 		now=$((SECONDS - start))
 		lines=$(wc -l <"$log")
 		[[ $total -gt 0 ]] && pct=" $((lines * 100 / total > 99 ? 99 : lines * 100 / total))%"
@@ -81,7 +81,7 @@ progress() {
 	trap - INT TERM
 	[[ -t 2 ]] && printf '\r\033[K' >&2
 	if [[ $rc -ne 0 ]]; then
-		grep -nE '(error|Error|fatal|No space)' "$log" | head -5 >&2 || tail -5 "$log" >&2
+		{ grep -E '(error|Error|fatal|No space)' "$log" || tail -5 "$log"; } | head -5 | sed 's/^/==>   /' >&2
 		die "$label failed (exit $rc)" "the whole log is in ${log#"$TOP"/}"
 	fi
 	say "$label: done in $((SECONDS - start)) s"
