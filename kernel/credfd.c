@@ -8,7 +8,7 @@
  * the copy that belongs to one thread or process alone.
  *
  * The authority to switch comes from the thread that switches, never from the
- * file: see cred_may_activate().
+ * file.
  */
 
 #include <linux/anon_inodes.h>
@@ -19,7 +19,6 @@
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/key.h>
-#include <linux/proc_fs.h>
 #include <linux/sched/coredump.h>
 #include <linux/sched/exec_state.h>
 #include <linux/security.h>
@@ -35,9 +34,16 @@
 
 #define CREDFD_CREATE_FLAGS	(CREDFD_ACCESS_ONLY)
 
+/**
+ * struct credfd - What a credfd refers to
+ * @cred: The snapshot. Shared by the threads that have activated it.
+ * @may_setgroups: Is setgroups() allowed in the user namespace of @cred? Once
+ *	that has a gid_map the answer cannot change, and finding it out takes a
+ *	global mutex.
+ * @access_only: Made with %CREDFD_ACCESS_ONLY.
+ */
 struct credfd {
 	const struct cred	*cred;
-	/* Is setgroups() allowed in cred->user_ns? Cannot change any more. */
 	bool			may_setgroups;
 	bool			access_only;
 };
@@ -161,19 +167,18 @@ static void cred_drop_private_keys(struct cred *cred)
 static struct credfd *credfd_alloc(unsigned int flags)
 {
 	struct credfd *credfd __free(kfree) = kzalloc_obj(*credfd, GFP_KERNEL_ACCOUNT);
-	struct cred *cred;
+	struct cred *cred __free(put_cred) = prepare_creds();
 
-	if (!credfd)
+	if (!credfd || !cred)
 		return ERR_PTR(-ENOMEM);
 
-	cred = prepare_creds();
-	if (!cred)
-		return ERR_PTR(-ENOMEM);
+	if (!cred_ids_mapped(cred))
+		return ERR_PTR(-EINVAL);
 
 	cred_drop_private_keys(cred);
-	credfd->cred = cred;
 	credfd->may_setgroups = userns_may_setgroups(cred->user_ns);
 	credfd->access_only = flags & CREDFD_ACCESS_ONLY;
+	credfd->cred = no_free_ptr(cred);
 	return no_free_ptr(credfd);
 }
 
@@ -209,9 +214,6 @@ SYSCALL_DEFINE1(credfd_create, unsigned int, flags)
 	if (current_cred() != current_real_cred())
 		return -EBUSY;
 
-	if (!cred_ids_mapped(current_cred()))
-		return -EINVAL;
-
 	struct credfd *credfd __free(credfd_free) = credfd_alloc(flags);
 	if (IS_ERR(credfd))
 		return PTR_ERR(credfd);
@@ -229,9 +231,9 @@ SYSCALL_DEFINE1(credfd_create, unsigned int, flags)
  * May the current task take on the credentials in @credfd? They are another set
  * than its own, which are not overridden.
  *
- * Whoever may have left the file descriptor to the task: what counts is that the
- * task could have got to these credentials by itself, with the system calls that
- * change one thing at a time.
+ * It does not matter who left the file descriptor to the task. What counts is
+ * that the task could have got to these ids, groups, capabilities and securebits
+ * by itself, with the system calls that change one thing at a time.
  */
 static int cred_may_activate(const struct credfd *credfd)
 {
@@ -288,15 +290,16 @@ static int cred_may_activate(const struct credfd *credfd)
  * - %-EPERM: the supplementary groups differ, and setgroups() is denied in the
  *   user namespace;
  * - %-EPERM: the credentials have a permitted or inheritable capability that
- *   capset() would not give to the calling thread, a capability more in the
- *   bounding set, or one more in the ambient set although
- *   SECBIT_NO_CAP_AMBIENT_RAISE is set;
+ *   capset() would not give to the calling thread; a capability more in the
+ *   bounding set, or one less although it has not CAP_SETPCAP in effect; or one
+ *   more in the ambient set although SECBIT_NO_CAP_AMBIENT_RAISE is set;
  * - %-EPERM: the credentials do not have a lock on securebits that the calling
  *   thread has, or differ in a bit that is locked or that it may not change;
  * - %-EPERM: the credentials do not belong to the calling thread's Landlock
- *   domain or to one that is nested in it;
+ *   domain or to one that is nested in it, or to the latter and the thread could
+ *   not have called landlock_restrict_self();
  * - %-EACCES: the credentials have another SELinux context, AppArmor profile or
- *   Smack label.
+ *   Smack label, or another security module refuses.
  */
 SYSCALL_DEFINE2(credfd_activate, int, fd, unsigned int, flags)
 {

@@ -46,7 +46,39 @@ good() {
 }
 
 log() { sed -i "$@" "$dir/result.log"; }
+console() { sed -i "$@" "$dir/console.log"; }
 printk() { sed -i "\$i [    5.000000] $1" "$dir/console.log"; }
+
+# kunit: what a kernel with KUnit writes while it boots: two suites, one with a test that does not count its parameters
+kunit() {
+	cat >"$work/kunit" <<-'END'
+		KTAP version 1
+		1..2
+		    KTAP version 1
+		    # Subtest: commoncap
+		    # module: commoncap
+		    1..2
+		random: crng init done
+		    ok 1 test_root
+		        KTAP version 1
+		        # Subtest: test_activate
+		        ok 1 subset
+		        ok 2 bounding set grows
+		    # test_activate: pass:2 fail:0 skip:0 total:2
+		    ok 2 test_activate
+		# commoncap: pass:2 fail:0 skip:0 total:2
+		# Totals: pass:3 fail:0 skip:0 total:3
+		ok 1 commoncap
+		    KTAP version 1
+		    # Subtest: example
+		    1..2
+		    ok 1 first
+		    ok 2 second
+		ok 2 example
+	END
+	sed -i 's/^/[    0.412345] /' "$work/kunit"
+	sed -i "2r $work/kunit" "$dir/console.log"
+}
 
 # judged NAME TOTALS PATTERN: the last line must be TOTALS, the exit status must fit, a FAIL line must hold PATTERN
 judged() {
@@ -77,6 +109,8 @@ good; log 's/^ok 1 \(.*\)/not ok 1 \1 # exit=139/'
 judged "a suite that failed after all its tests had passed" "4 passed, 1 failed" "abi_test # exit=139"
 good; log 's/^ok 2 \(.*\)/not ok 2 \1 # TIMEOUT 45 seconds/'
 judged "a suite that timed out" "3 passed, 1 failed" "script.sh # TIMEOUT"
+good; log 's/^# TAP version 13/# TAP version 99/'
+judged "a version that is not known" "4 passed, 1 failed" "abi_test: Ran 3 tests.*errors: 1"
 good; log '/^# ok 3 /d'
 judged "a short plan of a suite" "3 passed, 1 failed" "abi_test.*: 2 of 3 planned"
 good; log '/^ok 2 /d'
@@ -105,6 +139,22 @@ good; log 's/abi_test/lsm_label_test/; s/^\(# ok .*\)/\1 # SKIP Smack is not the
 judged "nothing but skips that are listed" "0 passed, 1 failed" "everything was skipped"
 good; log '/^ok 1 /i # not ok 4 stray'
 judged "a failure that nobody planned" "4 passed, 2 failed" "stray"
+good; log 's/^# some words/# not ok 1 some words/'
+judged "a failure in a program that planned nothing" "4 passed, 1 failed" "some words \(outside of any plan"
+good; log 's/global.two/CPU#0/'
+judged "a # in a test's name" "4 passed, 0 failed" ""
+good; log 's/^# ok 2 .*/# not ok 2 CPU#0/'
+judged "a failure with a # in its name" "3 passed, 1 failed" "abi_test: CPU#0"
+good; log 's/^# ok 2 .*/& #SKIP no reason/'
+judged "a skip that is badly set" "3 passed, 1 failed" "global.two #SKIP"
+good; log 's/^# ok 3 .*/&\n# TAP version 13\n# 1..1\n# ok 1 again/'
+judged "two logs in one" "5 passed, 1 failed" "abi_test: results without a plan of their own"
+good; log 's/^# ok 3 .*/&\n# TAP version 13/'
+judged "a second log that did not come to its plan" "4 passed, 1 failed" "abi_test: results without a plan of their own"
+good; log '/^# ok 3 /,/^# Totals/d'
+judged "a program that was cut off" "2 passed, 2 failed" "credfd: abi_test: 2 of 3 planned"
+good; log 's/^# ok 2 .*/# not ok 2 global.two # SKIP no reason/'
+judged "a skip that failed" "3 passed, 1 failed" "global.two # SKIP no reason"
 good; log 's/^# ok 3 .*/Bail out! cannot go on/'
 judged "a run that was given up" "3 passed, 2 failed" "Bail out"
 good; log '/^guest-exit/d'
@@ -155,6 +205,39 @@ judged "leaks that were asked for" "4 passed, 0 failed" ""
 good; log 's/$/\r/'; sed -i 's/$/\r/' "$dir/console.log"
 judged "line ends of a terminal" "4 passed, 0 failed" ""
 
+good; kunit
+judged "KUnit's tests on the console count, nested ones once" "9 passed, 0 failed" ""
+ok "KUnit's suites are named" grep -x 'guest: kunit: example: 2 passed, 0 failed' <("$TOP/scripts/report" "$dir")
+good; kunit; sed -i 's/$/\r/' "$dir/console.log"
+judged "KUnit's tests with line ends of a terminal" "9 passed, 0 failed" ""
+good; kunit; console 's/\(ok 2 example\|ok 2 second\)$/not &/'
+judged "a failed test of KUnit" "8 passed, 1 failed" "kunit: example: second"
+good; kunit; console 's/ok 2 second$/not &/'
+judged "a failed test of KUnit in a suite that says ok" "8 passed, 1 failed" "kunit: example: second"
+good; kunit; console 's/\(ok 2 bounding set grows\|ok 2 test_activate\|ok 1 commoncap\)$/not &/'
+judged "a failed parameter of a test of KUnit" "8 passed, 1 failed" "kunit: commoncap: test_activate: bounding"
+good; kunit; console 's/ok 2 example$/not &/'
+judged "a suite of KUnit that failed after all its tests had passed" "9 passed, 1 failed" "kunit: example \(none"
+good; kunit; console 's/ok 2 second$/& # SKIP no reason/'
+judged "a skip of KUnit that is not listed" "8 passed, 1 failed" "kunit: example: second # SKIP no reason"
+good; kunit; console '/ok 2 second$/d'
+judged "a short plan of a suite of KUnit" "8 passed, 1 failed" "kunit: example: 1 of 2 planned"
+good; kunit; console '0,/ 1\.\.2$/b; /    1\.\.2$/d'
+judged "a suite of KUnit without a plan" "9 passed, 2 failed" "kunit: example: results without a plan"
+good; kunit; console 's/ok 2 example$/&\n[    0.412345] ok 3 late/'
+judged "a suite of KUnit that nobody planned" "10 passed, 1 failed" "kunit: 3 of 2 planned"
+good; kunit; console '/ok 1 subset$/,/ok 2 example$/d'
+judged "KUnit crashed half way" "5 passed, 2 failed" "kunit: commoncap: 1 of 2 planned"
+good; kunit; console '/ok 1 first$/,/ok 2 example$/d'
+judged "KUnit crashed between two tests" "7 passed, 2 failed" "kunit: 1 of 2 planned"
+good; kunit; console '/ok 2 second$/,/ok 2 example$/d'
+judged "KUnit crashed in the last test" "8 passed, 2 failed" "kunit: example: 1 of 2 planned"
+good; kunit; console '/] 1\.\.2$/,/ok 2 example$/d'
+judged "KUnit crashed before its plan" "4 passed, 1 failed" "kunit: "
+good; kunit; console '/ok 1 subset$/,$d'; : >"$dir/result.log"
+echo '[    0.4] Kernel panic - not syncing: Fatal exception' >>"$dir/console.log"
+judged "KUnit took the kernel with it" "1 passed, 5 failed" "kunit: 0 of 2 planned"
+
 good
 tap=$work/tool.tap
 printf '%s\n' 'ok 1 first' 'ok 2 second' '1..2' 'host-exit: 0' >"$tap"
@@ -166,6 +249,34 @@ inputs=("$dir" "$work/nothing.tap")
 judged "a log that does not exist" "4 passed, 1 failed" "no such log"
 inputs=("$dir" "$work/nothing")
 judged "a directory that does not exist" "4 passed, 1 failed" "no such log"
+
+# The data files and the kernel tree are missed; the copy borrows the tree.
+copy=$work/copy/scripts
+mkdir -p "$copy"
+cp "$TOP"/scripts/{report,skip.allow,splat.deny,splat.allow} "$copy"
+refused "no kernel tree" "run scripts/apply" "$copy/report" "$dir"
+ok "no kernel tree, but --help" "$copy/report" --help
+mkdir "$work/copy/build"
+ln -s "$LINUX" "$work/copy/build/linux"
+ok "the copy works" "$copy/report" "$dir"
+for f in skip.allow splat.deny splat.allow; do
+	mv "$copy/$f" "$work/$f"
+	refused "$f is missing" "scripts/$f is missing; restore" "$copy/report" "$dir"
+	for bad in 'a(' '[[:space:]]' '\<word'; do
+		{ cat "$work/$f"; printf '%s
+' "$bad"; } >"$copy/$f"
+		refused "$f with a bad expression: $bad" "scripts/$f holds a bad expression" "$copy/report" "$dir"
+	done
+	cp "$work/$f" "$copy/$f"
+done
+echo '# nothing' >"$copy/splat.deny"
+refused "splat.deny is empty" "scripts/splat.deny is empty" "$copy/report" "$dir"
+cp "$work/splat.deny" "$copy/splat.deny"
+good; printk "WARNING: harmless"
+inputs=("$dir")
+judged "a splat that is not allowed" "4 passed, 1 failed" "harmless"
+echo 'WARNING: harmless$' >>"$copy/splat.allow"
+ok "a splat that is allowed" "$copy/report" "$dir"
 refused "nothing to judge" "nothing to judge" "$TOP/scripts/report"
 refused "an unknown option" "unknown option" "$TOP/scripts/report" --nonsense
 done_testing

@@ -11,22 +11,22 @@
  * credfd_create(). They never change.
  *
  * A thread takes them on with credfd_activate(), in one system call that
- * neither allocates memory nor waits. Like the setresuid() system call, and
- * unlike the C library's function of that name, it affects the calling thread
- * only.
+ * allocates no credentials. Like the setresuid() system call, and unlike the C
+ * library's function of that name, it affects the calling thread only.
  *
  * A credfd gives no authority. Who activates it must have CAP_SETUID and
- * CAP_SETGID, and gains nothing by it that it could not have got by itself,
- * from setresuid(), setresgid(), setgroups(), capset() and prctl(). So it is
- * safe to pass one over a UNIX socket: to a receiver without these capabilities
- * it is of no use.
+ * CAP_SETGID, and gets no id, group, capability or securebits by it that it
+ * could not have got by itself, from setresuid(), setresgid(), setgroups(),
+ * capset() and prctl(). To a receiver without these two capabilities it is of
+ * no use. What a creator does hand over is the session keyring, and with it the
+ * possession of the keys in there.
  *
  * ``/proc/PID/fdinfo/FD`` shows what a credfd holds, in the format of
  * ``/proc/PID/status``: Uid, Gid, Groups, CapInh, CapPrm, CapEff, CapBnd and
  * CapAmb, followed by Securebits (in hexadecimal) and AccessOnly (0 or 1). The
  * ids are those of the reader's user namespace.
  *
- * A credfd cannot be read, written, polled or mapped. It is closed on execve(),
+ * A credfd cannot be read, written or mapped. It is closed on execve(),
  * unless the flag is cleared with fcntl(). Closing it does not end the use of
  * the credentials by the threads that have activated it.
  */
@@ -37,9 +37,9 @@
  * Flags for credfd_create():
  *
  * %CREDFD_ACCESS_ONLY
- *     The credentials can be looked at and checked against, never taken on:
- *     credfd_activate() of this file descriptor fails with %EINVAL. Use it to
- *     hand an identity to somebody who shall not act under it.
+ *     The credentials can be looked at, never taken on: credfd_activate() of
+ *     this file descriptor fails with %EINVAL. Use it to show an identity to
+ *     somebody who shall not act under it.
  */
 #define CREDFD_ACCESS_ONLY	(1U << 0)
 
