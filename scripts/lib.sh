@@ -5,7 +5,7 @@ set -euo pipefail
 
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # Shared by all clones on this machine, so a second one need not download or compile again.
-CACHE=${CREDFD_CACHE:-${XDG_CACHE_HOME:-${HOME:?}/.cache}/credfd}
+CACHE=${CREDFD_CACHE:-${XDG_CACHE_HOME:-${HOME:-$TOP/build}/.cache}/credfd}
 # For one clone; LINUX is the git workbench, the only place where kernel code is edited.
 BUILD=$TOP/build
 LINUX=$BUILD/linux
