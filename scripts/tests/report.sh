@@ -121,6 +121,8 @@ good; log '/^# ok 2 /d; s/^# 1\.\.3/# 1..2/'
 judged "a gap in the numbers" "3 passed, 1 failed" "numbered 3, not 2"
 good; log '/^# 1\.\.3/d'
 judged "a suite without a plan" "4 passed, 1 failed" "without a plan"
+good; log '/^1\.\.2/d'
+judged "a run without a plan" "4 passed, 1 failed" "results without a plan"
 good; log '/^# ok /d; s/^# 1\.\.3/# 1..0/'
 judged "a suite without tests" "1 passed, 1 failed" "abi_test.*: no tests"
 good; log '1,/^# Totals/{/guest-exit/!d}'
@@ -224,6 +226,8 @@ good; kunit; console '/ok 2 second$/d'
 judged "a short plan of a suite of KUnit" "8 passed, 1 failed" "kunit: example: 1 of 2 planned"
 good; kunit; console '0,/ 1\.\.2$/b; /    1\.\.2$/d'
 judged "a suite of KUnit without a plan" "9 passed, 2 failed" "kunit: example: results without a plan"
+good; kunit; console '/# Subtest: example/,/ok 2 second$/{/Subtest/!d}'
+judged "a suite of KUnit without tests" "7 passed, 1 failed" "kunit: example: no tests"
 good; kunit; console 's/ok 2 example$/&\n[    0.412345] ok 3 late/'
 judged "a suite of KUnit that nobody planned" "10 passed, 1 failed" "kunit: 3 of 2 planned"
 good; kunit; console '/ok 1 subset$/,/ok 2 example$/d'

@@ -92,7 +92,7 @@ TEST_F(smack, rules_are_not_shared)
 		ASSERT_EQ(0, sys_credfd_activate(self->one, 0));
 		fd = openat(fs, "load-self2", O_RDWR | O_CLOEXEC);
 		ASSERT_LE(0, fd);
-		ASSERT_EQ(9, write(fd, "One Two -", 9));
+		ASSERT_EQ(9, write(fd, "One Two r", 9));
 		ASSERT_EQ(10, pread(fd, rules, sizeof(rules), 0));
 		_exit(0);
 	}
