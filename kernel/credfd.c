@@ -190,8 +190,7 @@ static struct credfd *credfd_alloc(unsigned int flags)
  * credentials, without the thread keyring, the process keyring and an assumed
  * authority to instantiate a key. See include/uapi/linux/credfd.h.
  *
- * Return: The new file descriptor, which has the close-on-exec flag set, or
- * -errno:
+ * Possible errors:
  *
  * - %-EINVAL: unknown @flags, or a user id, group id or supplementary group id
  *   of the calling thread is not mapped in its user namespace;
@@ -203,6 +202,9 @@ static struct credfd *credfd_alloc(unsigned int flags)
  *
  * .. kernel-doc:: include/uapi/linux/credfd.h
  *     :doc: credfd_create_flags
+ *
+ * Return: The new file descriptor, which has the close-on-exec flag set, or one
+ * of the errors above.
  */
 SYSCALL_DEFINE1(credfd_create, unsigned int, flags)
 {
@@ -275,7 +277,7 @@ static int cred_may_activate(const struct credfd *credfd)
  * If the thread has the very credentials in @fd already, nothing is checked and
  * nothing is done.
  *
- * Return: 0 or -errno:
+ * Possible errors, in the order of the checks:
  *
  * - %-EINVAL: @flags is not 0;
  * - %-EBADF: @fd is not an open file descriptor, or was opened with O_PATH;
@@ -300,6 +302,8 @@ static int cred_may_activate(const struct credfd *credfd)
  *   not have called landlock_restrict_self();
  * - %-EACCES: the credentials have another SELinux context, AppArmor profile or
  *   Smack label, or another security module refuses.
+ *
+ * Return: 0 or one of the errors above.
  */
 SYSCALL_DEFINE2(credfd_activate, int, fd, unsigned int, flags)
 {
