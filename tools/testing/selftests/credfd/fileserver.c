@@ -40,28 +40,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#ifndef __NR_credfd_create
-#ifdef __alpha__
-#define __NR_credfd_create	583
-#else
-#define __NR_credfd_create	473
-#endif
-#endif
-
-#ifndef __NR_credfd_activate
-#ifdef __alpha__
-#define __NR_credfd_activate	584
-#else
-#define __NR_credfd_activate	474
-#endif
-#endif
-
-/* Some 32-bit architectures keep the plain names for 16-bit ids. */
-#ifndef __NR_setresuid32
-#define __NR_setgroups32	__NR_setgroups
-#define __NR_setresgid32	__NR_setresgid
-#define __NR_setresuid32	__NR_setresuid
-#endif
+#include "syscalls.h"
 
 #define ARRAY_SIZE(arr)		(sizeof(arr) / sizeof((arr)[0]))
 #define TRACING			"/sys/kernel/tracing/events/"
@@ -142,15 +121,15 @@ static void cred_call(const char *name, long nr, long a, long b, long c)
 }
 
 /* Not the C library's, which change all threads */
-#define cred_setgroups(n, list)	cred_call("setgroups", __NR_setgroups32, n, (long)(list), 0)
-#define cred_setresgid(r, e, s)	cred_call("setresgid", __NR_setresgid32, r, e, s)
-#define cred_setresuid(r, e, s)	cred_call("setresuid", __NR_setresuid32, r, e, s)
+#define cred_setgroups(n, list)	cred_call("setgroups", CREDFD_NR(setgroups), n, (long)(list), 0)
+#define cred_setresgid(r, e, s)	cred_call("setresgid", CREDFD_NR(setresgid), r, e, s)
+#define cred_setresuid(r, e, s)	cred_call("setresuid", CREDFD_NR(setresuid), r, e, s)
 #define cred_activate(fd)	cred_call("credfd_activate", __NR_credfd_activate, fd, 0, 0)
 
 /*
- * The number of open files decides whether the next one comes from the last
- * free place in a slab, which costs a thousand instructions more, over and over
- * again. So there are as many in every way.
+ * How many files are open has an influence of up to some thousand instructions
+ * on what it costs to open one more and to close it. So there are as many in
+ * every way.
  */
 static void open_as_many(void)
 {
@@ -184,7 +163,7 @@ static void setid_come_back(void)
 
 static int snapshot(void)
 {
-	int fd = syscall(__NR_credfd_create, 0);
+	int fd = sys_credfd_create(0);
 
 	if (fd < 0)
 		err(1, "credfd_create");
@@ -549,8 +528,8 @@ static void print_cred_calls(const struct request *requests, unsigned int count)
 	for (unsigned int i = 0; i < count; i++)
 		calls += requests[i].cred_calls;
 	printf("cred_calls %lu\n", calls);
-	printf("cred_call_ids %d,%d,%d,%d\n", __NR_setgroups32, __NR_setresgid32,
-	       __NR_setresuid32, __NR_credfd_activate);
+	printf("cred_call_ids %d,%d,%d,%d\n", CREDFD_NR(setgroups), CREDFD_NR(setresgid),
+	       CREDFD_NR(setresuid), __NR_credfd_activate);
 }
 
 static unsigned int to_number(const char *arg, unsigned int max)
