@@ -231,13 +231,13 @@ SYSCALL_DEFINE1(credfd_create, unsigned int, flags)
 
 /*
  * May the current task take on the credentials in @credfd? They are another set
- * than its own, which are not overridden.
+ * than its own. With LSM_CRED_ACTIVATE_ACCESS it is for one access check only.
  *
  * It does not matter who left the file descriptor to the task. What counts is
  * that the task could have got to these ids, groups, capabilities and securebits
  * by itself, with the system calls that change one thing at a time.
  */
-static int cred_may_activate(const struct credfd *credfd)
+static int cred_may_activate(const struct credfd *credfd, unsigned int lsm_flags)
 {
 	const struct cred *new = credfd->cred;
 	const struct cred *old = current_cred();
@@ -246,20 +246,28 @@ static int cred_may_activate(const struct credfd *credfd)
 	if (new->user_ns != old->user_ns)
 		return -EPERM;
 
-	/*
-	 * Not ns_capable_setid(): it asks a security module to let the
-	 * capability pass and to look at the ids when they are set, and that
-	 * would not happen.
-	 */
-	if (!ns_capable(old->user_ns, CAP_SETUID) ||
-	    !ns_capable(old->user_ns, CAP_SETGID))
+	/* SafeSetID lets these pass, and looks at the ids in the hook below. */
+	if (!ns_capable_setid(old->user_ns, CAP_SETUID) ||
+	    !ns_capable_setid(old->user_ns, CAP_SETGID))
 		return -EPERM;
 
 	/* Groups may be there to deny access: see user_namespaces(7). */
 	if (new->group_info != old->group_info && !credfd->may_setgroups)
 		return -EPERM;
 
-	return security_cred_activate(new, old, 0);
+	return security_cred_activate(new, old, lsm_flags);
+}
+
+static int credfd_switch(const struct credfd *credfd, unsigned int lsm_flags)
+{
+	int ret = cred_may_activate(credfd, lsm_flags);
+
+	if (ret)
+		return ret;
+
+	trace_cred_activate(credfd->cred, current_cred());
+	activate_creds(credfd->cred);
+	return 0;
 }
 
 /**
@@ -289,8 +297,8 @@ static int cred_may_activate(const struct credfd *credfd)
  * - %-EPERM: the credentials belong to another user namespace;
  * - %-EPERM: the calling thread does not have both CAP_SETUID and CAP_SETGID in
  *   its effective set;
- * - %-EPERM: the supplementary groups differ, and setgroups() is denied in the
- *   user namespace;
+ * - %-EPERM: the supplementary groups do not come from the same setgroups()
+ *   call, and setgroups() is denied in the user namespace;
  * - %-EPERM: the credentials have a permitted or inheritable capability that
  *   capset() would not give to the calling thread; a capability more in the
  *   bounding set, or one less although it has not CAP_SETPCAP in effect; or one
@@ -300,8 +308,13 @@ static int cred_may_activate(const struct credfd *credfd)
  * - %-EPERM: the credentials do not belong to the calling thread's Landlock
  *   domain or to one that is nested in it, or to the latter and the thread could
  *   not have called landlock_restrict_self();
- * - %-EACCES: the credentials have another SELinux context, AppArmor profile or
- *   Smack label, or another security module refuses.
+ * - %-EACCES: the credentials have another security label, or what goes with
+ *   it, and SELinux, AppArmor or Smack do not allow to change to it; or SELinux
+ *   denies to change the capabilities; or SafeSetID has a policy that does not
+ *   allow the ids;
+ * - %-EINTR: a signal arrived while waiting for another thread, where the label
+ *   changes. The system call is restarted if the handler allows it;
+ * - another error: from a BPF program of the security module of that name.
  *
  * Return: 0 or one of the errors above.
  */
@@ -321,13 +334,13 @@ SYSCALL_DEFINE2(credfd_activate, int, fd, unsigned int, flags)
 		return -EINVAL;
 
 	credfd = fd_file(f)->private_data;
+	audit_cred_activate("activate", credfd->cred, old);
+
 	if (credfd->access_only)
 		return -EINVAL;
 
 	if (current_cred() != old)
 		return -EBUSY;
-
-	audit_cred_activate(credfd->cred, old);
 
 	if (credfd->cred == old)
 		return 0;
@@ -341,11 +354,92 @@ SYSCALL_DEFINE2(credfd_activate, int, fd, unsigned int, flags)
 	if (task_exec_state_get_dumpable(current) == TASK_DUMPABLE_OWNER)
 		return -EINVAL;
 
-	ret = cred_may_activate(credfd);
+	ret = credfd_switch(credfd, 0);
+	if (ret != -EAGAIN)
+		return ret;
+
+	/* The security label changes: no tracer may come in between. */
+	scoped_cond_guard(mutex_intr, return -ERESTARTNOINTR,
+			  &current->signal->cred_guard_mutex)
+		ret = credfd_switch(credfd, LSM_CRED_ACTIVATE_GUARDED);
+	return ret;
+}
+
+/**
+ * sys_credfd_access - Would the identity in a file descriptor have access?
+ * @credfd: File descriptor from credfd_create().
+ * @fd: File descriptor of the object that is asked about. It may have been opened
+ *	with O_PATH.
+ * @mode: Any of %R_OK, %W_OK and %X_OK, or %F_OK.
+ * @flags: Must be 0.
+ *
+ * Answers like faccessat2() with the flags AT_EMPTY_PATH and AT_EACCESS, called
+ * with the credentials in @credfd: the filesystem ids, the groups and the
+ * effective capabilities count. They override the subjective credentials of the
+ * calling thread while the answer is found. Its objective ones, which count for
+ * signals, tracing and the entries in /proc, stay what they are.
+ *
+ * What the caller may ask is what it could find out by activating @credfd, so
+ * the same is required of it, with two exceptions: the process may be dumpable,
+ * and @credfd may be one that was created with %CREDFD_ACCESS_ONLY. See
+ * include/uapi/linux/credfd.h for what not to use it for.
+ *
+ * Possible errors, those about the arguments first and in this order:
+ *
+ * - %-EINVAL: @flags is not 0 or @mode has unknown bits;
+ * - %-EBADF: @credfd is not an open file descriptor, or was opened with O_PATH;
+ * - %-EBADF: @fd is not an open file descriptor;
+ * - %-EINVAL: @credfd is not from credfd_create();
+ * - %-EPERM, %-EACCES: the calling thread could not activate @credfd, see
+ *   credfd_activate(). A Landlock domain may be nested without further ado, and
+ *   what SELinux and AppArmor allow here is different;
+ * - %-EACCES: the filesystem does not serve the calling thread at all, as FUSE
+ *   without the mount option allow_other;
+ * - %-EACCES: access is denied, or @mode has %X_OK and @fd is a regular file on a
+ *   mount that is mounted with the noexec option;
+ * - %-EROFS: @mode has %W_OK and the filesystem or mount is read-only;
+ * - %-EPERM: @mode has %W_OK and the file is immutable;
+ * - other errors of faccessat2(), as the filesystem gives them.
+ *
+ * Return: 0 if all of @mode would be allowed, or one of the errors above.
+ */
+SYSCALL_DEFINE4(credfd_access, int, credfd, int, fd, int, mode,
+		unsigned int, flags)
+{
+	const struct credfd *who;
+	const struct path *path;
+	int ret;
+
+	if (flags || mode & ~(MAY_READ | MAY_WRITE | MAY_EXEC))
+		return -EINVAL;
+
+	CLASS(fd, f)(credfd);
+	CLASS(fd_raw, object)(fd);
+	if (fd_empty(f) || fd_empty(object))
+		return -EBADF;
+	if (fd_file(f)->f_op != &credfd_fops)
+		return -EINVAL;
+
+	who = fd_file(f)->private_data;
+	audit_cred_activate("access", who->cred, current_cred());
+
+	if (who->cred != current_cred()) {
+		ret = cred_may_activate(who, LSM_CRED_ACTIVATE_ACCESS);
+		if (ret)
+			return ret;
+	}
+
+	/*
+	 * A filesystem in user space (FUSE) may not be trusted with requests of
+	 * strangers, since it can keep them waiting for ever. It would take the
+	 * caller for its own user below, so ask it about the caller first.
+	 */
+	path = &fd_file(object)->f_path;
+	ret = path_permission(path, 0);
 	if (ret)
 		return ret;
 
-	trace_cred_activate(credfd->cred, old);
-	activate_creds(credfd->cred);
-	return 0;
+	scoped_with_creds(who->cred)
+		ret = path_access(path, mode);
+	return ret;
 }

@@ -8,7 +8,7 @@
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-dir=$work/guest
+dir=$work/plain
 
 # good: what boot leaves behind after two programs, one with three test cases and one without any structure
 good() {
@@ -135,9 +135,12 @@ good; log '/^# ok /d; s/^# 1\.\.3/# 1..0 # SKIP no reason/; s/^ok 1 .*/& # SKIP/
 judged "a suite that was skipped by an empty plan" "1 passed, 1 failed" "abi_test # SKIP"
 good; log 's/^# ok 2 .*/& # XFAIL known/'
 judged "an expected failure that is not listed" "3 passed, 1 failed" "XFAIL"
-good; log 's/abi_test/lsm_label_test/; s/^# ok 2 .*/& # SKIP Smack is not the active LSM/'
+good; log 's/abi_test/smack_test/; s/^# ok 2 .*/& # SKIP Smack is not active/'
 judged "a skip that is listed" "3 passed, 0 failed" ""
-good; log 's/abi_test/lsm_label_test/; s/^\(# ok .*\)/\1 # SKIP Smack is not the active LSM/; /script/d; s/^1\.\.2/1..1/'
+good; log 's/abi_test/smack_test/; s/^# ok 2 .*/& # SKIP Smack is not active/'; mv "$dir" "$work/smack"; inputs=("$work/smack")
+judged "a skip that is listed for other boots" "3 passed, 1 failed" "global.two # SKIP Smack"
+inputs=("$dir")
+good; log 's/abi_test/smack_test/; s/^\(# ok .*\)/\1 # SKIP Smack is not active/; /script/d; s/^1\.\.2/1..1/'
 judged "nothing but skips that are listed" "0 passed, 1 failed" "everything was skipped"
 good; log '/^ok 1 /i # not ok 4 stray'
 judged "a failure that nobody planned" "4 passed, 2 failed" "stray"
@@ -209,7 +212,7 @@ judged "line ends of a terminal" "4 passed, 0 failed" ""
 
 good; kunit
 judged "KUnit's tests on the console count, nested ones once" "9 passed, 0 failed" ""
-ok "KUnit's suites are named" grep -x 'guest: kunit: example: 2 passed, 0 failed' <("$TOP/scripts/report" "$dir")
+ok "KUnit's suites are named" grep -x 'plain: kunit: example: 2 passed, 0 failed' <("$TOP/scripts/report" "$dir")
 good; kunit; sed -i 's/$/\r/' "$dir/console.log"
 judged "KUnit's tests with line ends of a terminal" "9 passed, 0 failed" ""
 good; kunit; console 's/\(ok 2 example\|ok 2 second\)$/not &/'

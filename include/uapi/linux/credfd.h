@@ -15,16 +15,37 @@
  * library's function of that name, it affects the calling thread only.
  *
  * A credfd gives no authority. Who activates it must have CAP_SETUID and
- * CAP_SETGID, and gets no id, group, capability or securebits by it that it
- * could not have got by itself, from setresuid(), setresgid(), setgroups(),
- * capset() and prctl(). To a receiver without these two capabilities it is of
- * no use. What a creator does hand over is the session keyring, and with it the
- * possession of the keys in there.
+ * CAP_SETGID, and gets nothing by it, keys excepted, that it could not have got
+ * by itself from setresuid(), setresgid(), setgroups(), capset() and prctl(). To
+ * a receiver without these two capabilities it is of no use. What a creator does
+ * hand over is the session keyring, and with it the possession of the keys in
+ * there.
  *
  * ``/proc/PID/fdinfo/FD`` shows what a credfd holds, in the format of
  * ``/proc/PID/status``: Uid, Gid, Groups, CapInh, CapPrm, CapEff, CapBnd and
  * CapAmb, followed by Securebits (in hexadecimal) and AccessOnly (0 or 1). The
  * ids are those of the reader's user namespace.
+ *
+ * credfd_access() asks a question instead: would the identity in the credfd be
+ * allowed to read, write or execute the object that another file descriptor
+ * refers to? To others the thread does not change, not even during the call: who
+ * may send signals to it or trace it is the same as ever. So it is for daemons
+ * that get a credfd from somebody whom they do not want to become. It takes the
+ * capabilities that activation takes, since the answers say what the other may
+ * do.
+ *
+ * The answer is that of access(2), with the same limits. It is about the moment
+ * of the call; what is done on the strength of it is done with the daemon's own
+ * credentials, and by then the permissions, or the file that a path leads to,
+ * can be others. A file descriptor always leads to the same file: ask about the
+ * one that is going to be used, never open a path afterwards. The directories on
+ * the way to the object are not looked at. And it does not say what the sender
+ * wants, only what it may.
+ *
+ * The answer takes as long as the filesystem takes. A network filesystem may look
+ * for keys in the session keyring of the credfd and put them there, on the quota
+ * of its owner. A filesystem that answers by the task that asks, as procfs does
+ * for /proc/PID/fd, answers for the caller.
  *
  * A credfd cannot be read, written or mapped. It is closed on execve(),
  * unless the flag is cleared with fcntl(). Closing it does not end the use of
@@ -37,9 +58,9 @@
  * Flags for credfd_create():
  *
  * %CREDFD_ACCESS_ONLY
- *     The credentials can be looked at, never taken on: credfd_activate() of
- *     this file descriptor fails with %EINVAL. Use it to show an identity to
- *     somebody who shall not act under it.
+ *     The credentials are good for credfd_access() only: credfd_activate() of
+ *     this file descriptor fails with %EINVAL. Use it to prove an identity to a
+ *     daemon that shall not act under it.
  */
 #define CREDFD_ACCESS_ONLY	(1U << 0)
 

@@ -201,6 +201,150 @@ TEST_F(abi, activate_not_a_credfd)
 	}
 }
 
+#define ASSERT_ACCESS_ERROR(error, credfd, fd, mode, flags)		\
+do {									\
+	ASSERT_EQ(-1, sys_credfd_access(credfd, fd, mode, flags));	\
+	ASSERT_EQ(error, errno);					\
+} while (0)
+
+/* credfd_access() has no flags either, and that comes before all else. */
+TEST_F(abi, access_flags)
+{
+	int fd = sys_credfd_create(CREDFD_ACCESS_ONLY);
+
+	ASSERT_LE(0, fd);
+	for (int bit = 0; bit < 32; bit++) {
+		ASSERT_ACCESS_ERROR(EINVAL, fd, fd, R_OK, 1U << bit);
+		ASSERT_ACCESS_ERROR(EINVAL, fd, fd, F_OK, 1U << bit);
+		ASSERT_ACCESS_ERROR(EINVAL, -1, fd, R_OK, 1U << bit);
+		ASSERT_ACCESS_ERROR(EINVAL, fd, -1, R_OK, 1U << bit);
+		ASSERT_ACCESS_ERROR(EINVAL, -1, -1, -1, 1U << bit);
+	}
+	ASSERT_ACCESS_ERROR(EINVAL, fd, fd, R_OK, ~0U);
+
+	/* What it does, faccessat2() does only if told to. */
+	ASSERT_ACCESS_ERROR(EINVAL, fd, fd, R_OK, AT_EACCESS);
+	ASSERT_ACCESS_ERROR(EINVAL, fd, fd, R_OK, AT_EMPTY_PATH);
+	ASSERT_ACCESS_ERROR(EINVAL, fd, fd, R_OK, AT_SYMLINK_NOFOLLOW);
+}
+
+/* Three bits can be asked for. Any other one is found before the files are. */
+TEST_F(abi, access_mode)
+{
+	int fd = sys_credfd_create(CREDFD_ACCESS_ONLY);
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(7, R_OK | W_OK | X_OK);
+	for (int mode = 0; mode <= 7; mode++)
+		ASSERT_ACCESS_ERROR(EBADF, -1, -1, mode, 0);
+	for (int bit = 3; bit < 32; bit++) {
+		int unknown = 1U << bit;
+
+		for (int mode = 0; mode <= 7; mode++) {
+			ASSERT_ACCESS_ERROR(EINVAL, fd, fd, unknown | mode, 0);
+			ASSERT_ACCESS_ERROR(EINVAL, -1, fd, unknown | mode, 0);
+			ASSERT_ACCESS_ERROR(EINVAL, fd, -1, unknown | mode, 0);
+			ASSERT_ACCESS_ERROR(EINVAL, -1, -1, unknown | mode, 0);
+		}
+	}
+	ASSERT_ACCESS_ERROR(EINVAL, fd, fd, -1, 0);
+}
+
+/* Both files have to be open, and that comes before what kind they are. */
+TEST_F(abi, access_bad_fd)
+{
+	int closed = sys_credfd_create(CREDFD_ACCESS_ONLY);
+	int fd = sys_credfd_create(CREDFD_ACCESS_ONLY);
+	int dir = open("/", O_RDONLY | O_DIRECTORY);
+	int path_fd = open("/", O_PATH);
+	const int bad[] = {
+		-1, AT_FDCWD, 1 << 20, 0x7fffffff, -0x7fffffff, closed,
+	};
+
+	ASSERT_LE(0, closed);
+	ASSERT_LE(0, fd);
+	ASSERT_LE(0, dir);
+	ASSERT_LE(0, path_fd);
+	ASSERT_EQ(0, close(closed));
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		for (int mode = 0; mode <= 7; mode++) {
+			ASSERT_ACCESS_ERROR(EBADF, bad[i], fd, mode, 0);
+			ASSERT_ACCESS_ERROR(EBADF, bad[i], path_fd, mode, 0);
+			ASSERT_ACCESS_ERROR(EBADF, bad[i], bad[i], mode, 0);
+			ASSERT_ACCESS_ERROR(EBADF, fd, bad[i], mode, 0);
+			ASSERT_ACCESS_ERROR(EBADF, path_fd, bad[i], mode, 0);
+			/* Not EINVAL, as with an object that is open. */
+			ASSERT_ACCESS_ERROR(EBADF, dir, bad[i], mode, 0);
+			ASSERT_ACCESS_ERROR(EINVAL, dir, dir, mode, 0);
+		}
+	}
+}
+
+/* O_PATH is good enough for the object, and not for the credfd. */
+TEST_F(abi, access_o_path)
+{
+	int fd, path_fd;
+	char path[64];
+
+	fd = sys_credfd_create(0);
+	ASSERT_LE(0, fd);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	path_fd = open(path, O_PATH | O_CLOEXEC);
+	ASSERT_LE(0, path_fd);
+
+	for (int mode = 0; mode <= 7; mode++) {
+		ASSERT_ACCESS_ERROR(EBADF, path_fd, fd, mode, 0);
+		ASSERT_ACCESS_ERROR(EBADF, path_fd, path_fd, mode, 0);
+	}
+
+	/* Permissions are checked last. */
+	if (!geteuid())
+		ASSERT_EQ(0, become_user(USER, GROUP));
+	ASSERT_ACCESS_ERROR(EPERM, fd, path_fd, R_OK, 0);
+}
+
+/* Any other kind of open file is no credfd to ask about, whoever asks. */
+TEST_F(abi, access_not_a_credfd)
+{
+	int object = open("/", O_PATH);
+	int sock[2], pipes[2];
+
+	ASSERT_LE(0, object);
+	ASSERT_EQ(0, pipe(pipes));
+	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, sock));
+
+	const struct {
+		const char *what;
+		int fd;
+	} files[] = {
+		{ "pipe, read end", pipes[0] },
+		{ "pipe, write end", pipes[1] },
+		{ "socket", sock[0] },
+		{ "directory", open("/", O_RDONLY | O_DIRECTORY) },
+		{ "regular file", open("/proc/self/exe", O_RDONLY) },
+		{ "proc file", open("/proc/self/status", O_RDONLY) },
+		{ "namespace", open("/proc/self/ns/user", O_RDONLY) },
+		{ "memfd", memfd_create("credfd", 0) },
+		{ "epoll", epoll_create1(0) },
+		{ "eventfd", eventfd(0, 0) },
+		{ "timerfd", timerfd_create(CLOCK_MONOTONIC, 0) },
+		{ "pidfd", syscall(__NR_pidfd_open, getpid(), 0) },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		ASSERT_LE(0, files[i].fd)
+			TH_LOG("no %s", files[i].what);
+		for (int mode = 0; mode <= 7; mode++) {
+			ASSERT_EQ(-1, sys_credfd_access(files[i].fd, object,
+							mode, 0));
+			ASSERT_EQ(EINVAL, errno)
+				TH_LOG("%s", files[i].what);
+			ASSERT_ACCESS_ERROR(EINVAL, files[i].fd, files[i].fd,
+					    mode, 0);
+		}
+	}
+}
+
 /* There is nothing else that can be done with the file. */
 TEST_F(abi, no_file_operations)
 {
@@ -240,6 +384,35 @@ TEST_F(abi, unprivileged)
 	ASSERT_REFUSED(EINVAL, access_only);
 	ASSERT_EQ(0, prctl(PR_SET_DUMPABLE, 1));
 	ASSERT_REFUSED(EINVAL, fd);
+}
+
+/* Nor ask, not even about the own one, and not be told what is allowed. */
+TEST_F(abi, access_unprivileged)
+{
+	int dir = open("/", O_PATH | O_DIRECTORY);
+
+	ASSERT_LE(0, dir);
+	if (!geteuid())
+		ASSERT_EQ(0, become_user(USER, GROUP));
+
+	for (unsigned int flags = 0; flags <= CREDFD_ACCESS_ONLY; flags++) {
+		int fd = sys_credfd_create(flags);
+
+		ASSERT_LE(0, fd);
+		for (int mode = 0; mode <= 7; mode++) {
+			for (int dumpable = 0; dumpable <= 1; dumpable++) {
+				ASSERT_EQ(0, prctl(PR_SET_DUMPABLE, dumpable));
+				ASSERT_ACCESS_ERROR(EPERM, fd, fd, mode, 0);
+				ASSERT_ACCESS_ERROR(EPERM, fd, dir, mode, 0);
+			}
+		}
+
+		/* All the rest comes before permissions. */
+		ASSERT_ACCESS_ERROR(EINVAL, fd, dir, R_OK, 1);
+		ASSERT_ACCESS_ERROR(EINVAL, fd, dir, 8, 0);
+		ASSERT_ACCESS_ERROR(EBADF, -1, dir, R_OK, 0);
+		ASSERT_ACCESS_ERROR(EBADF, fd, -1, R_OK, 0);
+	}
 }
 
 /* What takes root, as the other tests do. */
@@ -285,6 +458,55 @@ TEST_F(abi_root, activate_access_only)
 	ASSERT_REFUSED(EINVAL, fd);
 	ASSERT_EQ(0, sys_credfd_activate(plain, 0));
 	ASSERT_REFUSED(EINVAL, fd);
+}
+
+/* Permission to ask comes before the answer: EPERM before EACCES and 0. */
+TEST_F(abi_root, access)
+{
+	int dir, plain, access_only, user;
+
+	dir = tmpfs_dir();
+	ASSERT_LE(0, dir);
+	ASSERT_EQ(0, mkdirat(dir, "dir", 0700));
+	dir = openat(dir, "dir", O_PATH | O_CLOEXEC);
+	ASSERT_LE(0, dir);
+	plain = sys_credfd_create(0);
+	ASSERT_LE(0, plain);
+	access_only = sys_credfd_create(CREDFD_ACCESS_ONLY);
+	ASSERT_LE(0, access_only);
+
+	/* Access-only and dumpability are for activation. */
+	for (int dumpable = 0; dumpable <= 1; dumpable++) {
+		ASSERT_EQ(0, prctl(PR_SET_DUMPABLE, dumpable));
+		for (int mode = 0; mode <= 7; mode++) {
+			ASSERT_EQ(0, sys_credfd_access(plain, dir, mode, 0));
+			ASSERT_EQ(0, sys_credfd_access(access_only, dir, mode,
+						       0));
+		}
+	}
+
+	ASSERT_EQ(0, become_ganesha(USER, GROUP));
+	user = sys_credfd_create(CREDFD_ACCESS_ONLY);
+	ASSERT_LE(0, user);
+	for (int mode = 1; mode <= 7; mode++) {
+		ASSERT_EQ(0, sys_credfd_access(plain, dir, mode, 0));
+		ASSERT_ACCESS_ERROR(EACCES, user, dir, mode, 0);
+	}
+	ASSERT_EQ(0, sys_credfd_access(user, dir, F_OK, 0));
+
+	ASSERT_EQ(0, caps_set_effective(CAP_BIT(CAP_SETUID)));
+	for (int mode = 0; mode <= 7; mode++) {
+		ASSERT_ACCESS_ERROR(EPERM, plain, dir, mode, 0);
+		ASSERT_ACCESS_ERROR(EPERM, access_only, dir, mode, 0);
+		ASSERT_ACCESS_ERROR(EPERM, user, dir, mode, 0);
+	}
+	ASSERT_EQ(0, caps_set_effective(CAP_BIT(CAP_SETGID)));
+	for (int mode = 0; mode <= 7; mode++) {
+		ASSERT_ACCESS_ERROR(EPERM, plain, dir, mode, 0);
+		ASSERT_ACCESS_ERROR(EPERM, user, dir, mode, 0);
+	}
+	ASSERT_EQ(0, caps_set_effective(CAPS_SETID));
+	ASSERT_EQ(0, sys_credfd_access(plain, dir, R_OK, 0));
 }
 
 /* Dumpable is EINVAL; the very same snapshot again is nothing to check. */

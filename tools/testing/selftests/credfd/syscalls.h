@@ -33,6 +33,10 @@
 #define __NR_credfd_activate	(__NR_pidfd_open + 40)
 #endif
 
+#ifndef __NR_credfd_access
+#define __NR_credfd_access	(__NR_pidfd_open + 41)
+#endif
+
 /* Some 32-bit architectures keep the plain names for 16-bit ids. */
 #ifdef __NR_setresuid32
 #define CREDFD_NR(name)		(__NR_##name##32)
@@ -50,6 +54,12 @@ static inline int sys_credfd_create(unsigned int flags)
 static inline int sys_credfd_activate(int fd, unsigned int flags)
 {
 	return syscall(__NR_credfd_activate, fd, flags);
+}
+
+static inline int sys_credfd_access(int credfd, int fd, int mode,
+				    unsigned int flags)
+{
+	return syscall(__NR_credfd_access, credfd, fd, mode, flags);
 }
 
 static inline int sys_setresuid(uid_t ruid, uid_t euid, uid_t suid)
