@@ -1010,6 +1010,60 @@ TEST_F(selinux, permission_is_revoked)
 	ASSERT_EQ(0, wait_exit(pid));
 }
 
+static int try_exec(const char *context)
+{
+	if (write_file(SELF_ATTR("exec"), context))
+		return -1;
+	return execl("/proc/self/exe", "true", "-h", NULL);
+}
+
+/*
+ * When the policy changes, a decision by the one must not meet the capability of
+ * the other: what no policy allows is not allowed for a moment either. For a
+ * policy from before credfd the new permissions are unknown, and so allowed. Such
+ * a decision is in the cache once the kernel has asked for another permission of
+ * that class.
+ */
+TEST_F(selinux, policy_changes)
+{
+	bool *over = shared_alloc(sizeof(*over));
+	int plain = credfd_of(PLAIN);
+	char byte = 0;
+	int ready[2];
+	pid_t pid;
+
+	ASSERT_TRUE(!!over);
+	ASSERT_LE(0, plain);
+	ASSERT_EQ(0, pipe(ready));
+	ASSERT_STREQ("fine", policy_load("selinux_old.policy", false));
+
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		ASSERT_EQ(0, context_set(SERVER));
+		ASSERT_EQ(0, prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+		ASSERT_EQ(-1, try_exec(PLAIN));
+		ASSERT_EQ(EPERM, errno);
+
+		ASSERT_EQ(1, write(ready[1], &byte, 1));
+		while (!__atomic_load_n(over, __ATOMIC_RELAXED)) {
+			ASSERT_EQ(-1, sys_credfd_access(plain, plain, F_OK, 0));
+			ASSERT_EQ(EACCES, errno);
+			ASSERT_EQ(-1, sys_credfd_activate(plain, 0));
+			ASSERT_EQ(EACCES, errno);
+		}
+		ASSERT_CONTEXT(SERVER);
+		_exit(0);
+	}
+	close(ready[1]);
+
+	ASSERT_EQ(1, read(ready[0], &byte, 1));
+	EXPECT_STREQ("fine", policy_load("selinux_full.policy", true));
+	EXPECT_STREQ("fine", policy_load("selinux_old.policy", false));
+	__atomic_store_n(over, true, __ATOMIC_RELAXED);
+	ASSERT_EQ(0, wait_exit(pid));
+}
+
 /* A context that the policy does not know any more is that of nobody. */
 TEST_F(selinux, context_is_gone)
 {

@@ -713,6 +713,7 @@ TEST_F(stranger, handle_by_activation)
 	if (!daemon) {
 		close(self->provider);
 		if (enter_as(self->ns, 0) ||
+		    write(self->daemon, "", 1) != 1 ||
 		    pair_recv(self->daemon, &pair) ||
 		    sys_credfd_activate(pair.plain, 0) ||
 		    write(self->daemon, "", 1) != 1)
@@ -729,6 +730,7 @@ TEST_F(stranger, handle_by_activation)
 		ASSERT_EQ(0, close(self->daemon));
 		ASSERT_EQ(0, enter_as(self->ns, PROVIDER));
 		ASSERT_EQ(0, pair_create(&pair));
+		ASSERT_EQ(1, read(self->provider, &byte, 1));
 		ASSERT_EQ(-1, kill(daemon, 0));
 		ASSERT_EQ(EPERM, errno);
 		ASSERT_TRUE(status_has(daemon, "\nUid:\t0\t0\t0\t0\n"));

@@ -22,11 +22,12 @@ trap 'rm -rf "$dir"' EXIT
 cat "$@" >"$dir/rules"
 
 # The compiler refuses names of policy capabilities that are newer than itself.
-# One is kept, so that there is a bitmap into which the test can put credfd's.
+# An old one is kept, which makes the kernel look at another permission of the
+# class process2. So there also is a bitmap into which the test can put credfd's.
 #
 # Rules have to come before the first user.
 awk -v old="$old" -v rules="$dir/rules" '
-	$1 == "policycap" && $2 != "open_perms;" { next }
+	$1 == "policycap" && $2 != "nnp_nosuid_transition;" { next }
 	old && /^\tcred_(activate|access)$/ { next }
 	$1 == "user" { while ((getline line <rules) > 0) print line }
 	{ print }
