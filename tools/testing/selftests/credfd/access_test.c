@@ -22,7 +22,6 @@
 #include <sys/signalfd.h>
 #include <sys/sysmacros.h>
 #include <sys/timerfd.h>
-#include <sys/un.h>
 #include <sys/xattr.h>
 
 #define NR_MODES	8	/* all there are of R_OK, W_OK and X_OK */

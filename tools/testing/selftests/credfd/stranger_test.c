@@ -13,7 +13,6 @@
 #include <linux/landlock.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
-#include <sys/time.h>
 
 #define NR_MODES	8	/* all there are of R_OK, W_OK and X_OK */
 
