@@ -312,8 +312,6 @@ static int credfd_switch(const struct credfd *credfd, unsigned int lsm_flags)
  *   it, and SELinux, AppArmor or Smack do not allow to change to it; or SELinux
  *   denies to change the capabilities; or SafeSetID has a policy that does not
  *   allow the ids;
- * - %-EINTR: a signal arrived while waiting for another thread, where the label
- *   changes. The system call is restarted if the handler allows it;
  * - another error: from a BPF program of the security module of that name.
  *
  * Return: 0 or one of the errors above.
@@ -430,9 +428,9 @@ SYSCALL_DEFINE4(credfd_access, int, credfd, int, fd, int, mode,
 	}
 
 	/*
-	 * A filesystem in user space (FUSE) may not be trusted with requests of
-	 * strangers, since it can keep them waiting for ever. It would take the
-	 * caller for its own user below, so ask it about the caller first.
+	 * A filesystem in user space (FUSE) is not trusted with requests of
+	 * strangers, since it can keep them waiting for ever. Below it would
+	 * take the caller for its own user, so ask about the caller first.
 	 */
 	path = &fd_file(object)->f_path;
 	ret = path_permission(path, 0);
