@@ -9,6 +9,9 @@ CACHE=${CREDFD_CACHE:-${XDG_CACHE_HOME:-${HOME:-$TOP/build}/.cache}/credfd}
 # For one clone; LINUX is the git workbench, the only place where kernel code is edited.
 BUILD=$TOP/build
 LINUX=$BUILD/linux
+# The collections of selftests that the series brings or adds to
+# shellcheck disable=SC2034
+SELFTESTS=(credfd filesystems/mount_shift)
 export LC_ALL=C TZ=UTC
 
 # shellcheck source=/dev/null
