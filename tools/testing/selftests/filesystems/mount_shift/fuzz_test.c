@@ -418,9 +418,14 @@ static void apply(const struct world *world, struct model *mount,
 	const bool shifts = attr->attr_set & MOUNT_ATTR_SHIFT;
 
 	mount->attrs = new_attrs(mount, attr);
-	if (attr->propagation)
-		mount->propagation = attr->propagation == MS_SLAVE ?
-				     0 : attr->propagation;
+	/* What comes of a slave depends on whether it has a master. */
+	if (attr->propagation == MS_SLAVE ||
+	    (attr->propagation == MS_SHARED && !mount->propagation))
+		mount->propagation = 0;
+	else if (attr->propagation == MS_SHARED)
+		mount->propagation = MS_SHARED | (mount->propagation & MS_SLAVE);
+	else if (attr->propagation)
+		mount->propagation = attr->propagation;
 	if (shifts && !idmaps) {
 		mount->attrs |= mount->sticky | MOUNT_ATTR_NODEV;
 		mount->locked |= mount->sticky | MOUNT_ATTR_NODEV;
@@ -1092,7 +1097,7 @@ static bool renew_container(struct world *world)
 	return renew_clone(world);
 }
 
-#define NR_WAYS		12
+#define NR_WAYS		13
 
 static int fuzz_in_container(void *arg)
 {
@@ -1109,6 +1114,7 @@ TEST_F_TIMEOUT(fuzz, container, FUZZ_TIMEOUT)
 		unsigned int space;
 		int below;	/* marked in the same call, on its own, not */
 		bool revoked;
+		bool shared;
 	} ways[] = {
 		{ "usual", BASE, ORIGIN, ORIGIN, COUNT },
 		{ "few ids", BASE, 0, 0xfffffffe, 1 },
@@ -1126,6 +1132,7 @@ TEST_F_TIMEOUT(fuzz, container, FUZZ_TIMEOUT)
 		{ "marked apart", BASE, ORIGIN, ORIGIN, COUNT, .below = 1 },
 		{ "not marked below", BASE, ORIGIN, ORIGIN, COUNT, .below = 2 },
 		{ "revoked", BASE, ORIGIN, ORIGIN, COUNT, .revoked = true },
+		{ "shared", BASE, ORIGIN, ORIGIN, COUNT, .shared = true },
 	};
 	const int mnt_below = open_mount(SRC "/below");
 	struct space spaces[ARRAY_SIZE(self->spaces)];
@@ -1148,6 +1155,7 @@ TEST_F_TIMEOUT(fuzz, container, FUZZ_TIMEOUT)
 			.origin_uid = ways[i].uid,
 			.origin_gid = ways[i].gid,
 			.origin_count = ways[i].count,
+			.propagation = ways[i].shared ? MS_SHARED : MS_PRIVATE,
 			.shift_flags = ways[i].flags,
 			.shiftable_by = ways[i].by,
 		};
@@ -1180,7 +1188,8 @@ TEST_F_TIMEOUT(fuzz, container, FUZZ_TIMEOUT)
 				.atime_locked = true,
 				.mark = &marks[j && ways[i].below],
 				.sticky = ways[i].sticky,
-				.propagation = MS_PRIVATE,
+				.propagation = ways[i].shared ? MS_SLAVE :
+								MS_PRIVATE,
 			};
 		}
 		if (ways[i].below == 2)

@@ -405,6 +405,13 @@ static int do_clone_src(void *arg __maybe_unused)
 	return mnt < 0 ? -errno : mnt;
 }
 
+static int do_clone_src_tree(void *arg __maybe_unused)
+{
+	int mnt = clone_tree(SRC);
+
+	return mnt < 0 ? -errno : mnt;
+}
+
 static int do_shift_readonly(void *arg)
 {
 	const struct mount_attr attr = {
@@ -852,6 +859,35 @@ TEST_F(selinux, tree)
 	ASSERT_LE(0, target.mnt);
 	ASSERT_EQ(-EACCES, confined(&c, do_direct_recursive, &target));
 	ASSERT_EQ(0, confined(&c, do_direct, &target));
+}
+
+/* A container's root does not get at the others either, if they are marked. */
+TEST_F(selinux, container_tree)
+{
+	const struct confinement c = {
+		.confine = selinux_confine,
+		.how = DOMAIN("shift"),
+		.container = &self->container,
+	};
+	struct container made;
+	int mnt;
+
+	ASSERT_EQ(0, tree_setup(&shift_fs, &other_fs));
+	mnt = open_mount(SRC);
+	ASSERT_LE(0, mnt);
+	ASSERT_EQ(0, mark_recursive(mnt, BASE));
+	ASSERT_EQ(0, container_make(&made, BASE));
+	self->container = made;
+
+	mnt = fd_from_container(&made, do_clone_src_tree, NULL);
+	ASSERT_LE(0, mnt);
+	ASSERT_EQ(-EACCES, confined(&c, do_shift_recursive, &mnt));
+	ASSERT_EQ(0, in_container(&made, do_shift_recursive, &mnt));
+
+	/* The first one alone */
+	mnt = fd_from_container(&made, do_clone_src_tree, NULL);
+	ASSERT_LE(0, mnt);
+	ASSERT_EQ(0, confined(&c, do_shift_fd, &mnt));
 }
 
 /* Where denials are only logged, they are no errors. */

@@ -776,13 +776,15 @@ static inline int userns_make_how(struct userns *ns,
 				  const struct userns_how *how)
 {
 	int ready[2], error = 0;
+	pid_t pid;
 
 	*ns = (struct userns)USERNS_NONE;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ready))
 		return -1;
 
-	ns->pid = fork();
-	if (!ns->pid) {
+	/* Not ns->pid: in shared memory the child would write to it, too. */
+	pid = fork();
+	if (!pid) {
 		close(ready[0]);
 		error = __userns_child(how) ? errno : 0;
 		if (write(ready[1], &error, sizeof(error)) != sizeof(error) ||
@@ -794,7 +796,8 @@ static inline int userns_make_how(struct userns *ns,
 	}
 	close(ready[1]);
 
-	if (ns->pid < 0)
+	ns->pid = pid;
+	if (pid < 0)
 		return close_fail(ready[0]);
 	if (read(ready[0], &error, sizeof(error)) != sizeof(error))
 		error = ECHILD;
@@ -947,7 +950,10 @@ static inline int enter_container(const void *arg)
 	return sys_setresuid(ids->uid, ids->uid, ids->uid);
 }
 
-/* As a user of the container: @uid and @gid are its own ids. */
+/*
+ * As a user of the container: @uid and @gid are its own ids. He has all
+ * capabilities there, until he executes something.
+ */
 static inline int in_container_as(const struct container *c, uid_t uid,
 				  gid_t gid, int (*fn)(void *arg), void *arg)
 {
