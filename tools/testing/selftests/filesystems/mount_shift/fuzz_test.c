@@ -825,8 +825,6 @@ static bool fuzz(struct world *world, unsigned long loops,
 		 bool (*renew)(struct world *world))
 {
 	world->random.state = from_environment("SHIFT_SEED", 0x5eed) + 1;
-	loops = from_environment("SHIFT_LOOPS", loops);
-
 	for (unsigned long i = 0; i < loops; i++) {
 		struct mount_attr attr = some_call(world, &world->random);
 		const bool recursive = one_in(&world->random, 2);
@@ -1006,6 +1004,11 @@ FIXTURE_TEARDOWN(fuzz)
 #define FUZZ_TIMEOUT	300
 #define FUZZ_LOOPS	3000
 
+static unsigned long fuzz_loops(void)
+{
+	return from_environment("SHIFT_LOOPS", FUZZ_LOOPS);
+}
+
 /* Calls that all fail would prove nothing. */
 static bool enough(const struct world *world, unsigned int shifted)
 {
@@ -1025,7 +1028,7 @@ TEST_F_TIMEOUT(fuzz, attached, FUZZ_TIMEOUT)
 	world->fds[0] = self->mnt;
 	world->fds[1] = open_mount(SRC "/below");
 	ASSERT_LE(0, world->fds[1]);
-	ASSERT_TRUE(fuzz(world, FUZZ_LOOPS, NULL))
+	ASSERT_TRUE(fuzz(world, fuzz_loops(), NULL))
 		TH_LOG("%s", world->problem);
 	ASSERT_TRUE(enough(world, 0));
 }
@@ -1073,7 +1076,7 @@ TEST_F_TIMEOUT(fuzz, detached, FUZZ_TIMEOUT)
 {
 	struct world *world = &self->world;
 
-	ASSERT_TRUE(fuzz(world, FUZZ_LOOPS, renew_host))
+	ASSERT_TRUE(fuzz(world, fuzz_loops(), renew_host))
 		TH_LOG("%s", world->problem);
 	ASSERT_TRUE(enough(world, FUZZ_LOOPS / 30));
 }
@@ -1101,7 +1104,7 @@ static bool renew_container(struct world *world)
 
 static int fuzz_in_container(void *arg)
 {
-	return fuzz(arg, FUZZ_LOOPS / NR_WAYS, renew_container) ? 0 : 1;
+	return fuzz(arg, fuzz_loops() / NR_WAYS, renew_container) ? 0 : 1;
 }
 
 /* A container, on clones of mounts that the host has marked in several ways */
