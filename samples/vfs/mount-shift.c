@@ -670,13 +670,6 @@ static int attr_text(char *text, size_t size, __u64 set, __u64 clr)
 	return len;
 }
 
-static void print_attrs(const char *name, __u64 set, __u64 clr)
-{
-	char text[256];
-
-	printf(" %s=%s", name, attr_text(text, sizeof(text), set, clr) ? text + 1 : "none");
-}
-
 static void print_map(const char *name, const char *text, __u32 nr)
 {
 	printf(" %s=", name);
@@ -699,6 +692,7 @@ static void list_mount(__u64 mnt_id)
 		.param = STATMOUNT_MNT_BASIC | STATMOUNT_MNT_POINT | STATMOUNT_MNT_SHIFT |
 			 STATMOUNT_MNT_UIDMAP | STATMOUNT_MNT_GIDMAP,
 	};
+	char attrs[256];
 	const char *c;
 
 	/* It may have gone, or not be for us to see. */
@@ -710,14 +704,13 @@ static void list_mount(__u64 mnt_id)
 		printf(strchr(" \t\n\\", *c) ? "\\%03o" : "%c", (unsigned char)*c);
 	if (m->mask & STATMOUNT_MNT_SHIFT) {
 		printf(" shiftable %s", mark_text(m));
-		print_attrs("sticky", m->mnt_shift_attr, 0);
 	} else {
 		printf(" shifted");
 		print_map("uids", m->str + m->mnt_uidmap, m->mnt_uidmap_num);
 		print_map("gids", m->str + m->mnt_gidmap, m->mnt_gidmap_num);
 	}
-	print_attrs("attrs", m->mnt_attr, MOUNT_ATTR_RDONLY | MOUNT_ATTR__ATIME);
-	putchar('\n');
+	attr_text(attrs, sizeof(attrs), m->mnt_attr, MOUNT_ATTR_RDONLY | MOUNT_ATTR__ATIME);
+	printf(" attrs=%s\n", attrs + 1);
 }
 
 static noreturn void no_kernel(void)
@@ -788,8 +781,9 @@ static const char *not_permitted(const struct statmount *m)
 			 m->mnt_shiftable_by, map.root);
 		return text;
 	}
-	if (req.clr & (m->mnt_shift_attr | MOUNT_ATTR_NODEV))
-		return "neither dev nor what the mark forbids can be had";
+	if (req.clr & (m->mnt_attr | MOUNT_ATTR_NODEV) &
+	    (MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC))
+		return "neither dev nor what the marked mount forbids can be had";
 	if (req.recursive)
 		return "a mount below it is not marked, or not with the same mark";
 	return "the kernel, or a security module, does not permit it";

@@ -142,7 +142,7 @@ TEST_F(abi, constants)
 
 	ASSERT_EQ(512, sizeof(struct statmount));
 	ASSERT_EQ(168, offsetof(struct statmount, mnt_origin_uid));
-	ASSERT_EQ(188, offsetof(struct statmount, mnt_shift_attr));
+	ASSERT_EQ(192, offsetof(struct statmount, __spare2));
 }
 
 /*

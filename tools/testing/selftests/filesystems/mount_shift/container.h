@@ -86,15 +86,11 @@ static inline int open_errno(int dir, const char *name, int flags)
 	return 0;
 }
 
-#define STICKY_ATTRS							\
-	(MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC |	\
-	 MOUNT_ATTR_NODEV)
-
 /*
- * Those of STICKY_ATTRS that are in force. Other than statmount(2) this works in
+ * Those of RESTRICTIONS that are in force. Other than statmount(2) this works in
  * any mount namespace, for a mount in no one.
  */
-static inline __u64 sticky_attrs(int mnt)
+static inline __u64 restrictions(int mnt)
 {
 	struct statfs fs;
 	__u64 attrs = 0;

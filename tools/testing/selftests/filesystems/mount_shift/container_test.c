@@ -242,7 +242,6 @@ TEST_F(container, mark_is_visible)
 		ASSERT_EQ(variant->count, sm.mnt_origin_count);
 		ASSERT_EQ(0U, sm.mnt_shift_flags);
 		ASSERT_EQ(0U, sm.mnt_shiftable_by);
-		ASSERT_EQ(0U, sm.mnt_shift_attr);
 
 		snprintf(optional, sizeof(optional),
 			 "shiftable:%u:%u:%u shiftable_by:0", ORIGIN, ORIGIN,
@@ -933,43 +932,43 @@ TEST_F(container, dotdot)
 	}
 }
 
-/* Attributes of the marked mount come back and stay, whoever cleared them meanwhile. */
-FIXTURE(sticky)
+/* Attributes of the marked mount stay, wherever its clones go. */
+FIXTURE(restricted)
 {
 	struct container c;
 	int src;
 };
 
-FIXTURE_VARIANT(sticky)
+FIXTURE_VARIANT(restricted)
 {
 	__u64 attrs;
 };
 
-FIXTURE_VARIANT_ADD(sticky, none) {
+FIXTURE_VARIANT_ADD(restricted, none) {
 	.attrs = 0,
 };
 
-FIXTURE_VARIANT_ADD(sticky, rdonly) {
+FIXTURE_VARIANT_ADD(restricted, rdonly) {
 	.attrs = MOUNT_ATTR_RDONLY,
 };
 
-FIXTURE_VARIANT_ADD(sticky, nosuid) {
+FIXTURE_VARIANT_ADD(restricted, nosuid) {
 	.attrs = MOUNT_ATTR_NOSUID,
 };
 
-FIXTURE_VARIANT_ADD(sticky, noexec) {
+FIXTURE_VARIANT_ADD(restricted, noexec) {
 	.attrs = MOUNT_ATTR_NOEXEC,
 };
 
-FIXTURE_VARIANT_ADD(sticky, nodev) {
+FIXTURE_VARIANT_ADD(restricted, nodev) {
 	.attrs = MOUNT_ATTR_NODEV,
 };
 
-FIXTURE_VARIANT_ADD(sticky, all) {
-	.attrs = STICKY_ATTRS,
+FIXTURE_VARIANT_ADD(restricted, all) {
+	.attrs = RESTRICTIONS,
 };
 
-FIXTURE_SETUP(sticky)
+FIXTURE_SETUP(restricted)
 {
 	struct mount_attr attr = MARK(BASE);
 	const char *reason = shift_unavailable();
@@ -989,7 +988,7 @@ FIXTURE_SETUP(sticky)
 	ASSERT_EQ(0, set_attr(self->src, &attr));
 }
 
-FIXTURE_TEARDOWN(sticky)
+FIXTURE_TEARDOWN(restricted)
 {
 	container_end(&self->c);
 }
@@ -1002,8 +1001,8 @@ static unsigned long mount_flags(__u64 attrs)
 	       (attrs & MOUNT_ATTR_NOEXEC ? MS_NOEXEC : 0);
 }
 
-/* The container clears all of them on a clone that it was given, shifts it, and tries again. */
-TEST_F(sticky, cleared_on_clone)
+/* The container is given a clone, on which nothing is locked. It shifts that, and tries again. */
+TEST_F(restricted, kept)
 {
 	const __u64 locked = variant->attrs | MOUNT_ATTR_NODEV;
 	const __u64 bits[] = {
@@ -1011,20 +1010,23 @@ TEST_F(sticky, cleared_on_clone)
 		MOUNT_ATTR_NOEXEC,
 	};
 	int mnt = clone_mount(SRC), copy;
-	struct statmount sm;
 
 	ASSERT_LE(0, mnt);
-	ASSERT_EQ(0, mount_state(mnt, &sm));
-	ASSERT_EQ(variant->attrs, sm.mnt_shift_attr);
-
 	IN_CONTAINER(&self->c, 0) {
-		/* This is where locked flags do not help. */
-		ASSERT_EQ(variant->attrs | MARK_ATTRS, sticky_attrs(mnt));
-		ASSERT_EQ(0, clear_attrs(mnt, STICKY_ATTRS));
-		ASSERT_EQ((__u64)MARK_ATTRS, sticky_attrs(mnt));
+		ASSERT_EQ(variant->attrs | MARK_ATTRS, restrictions(mnt));
+		for (size_t i = 0; i < ARRAY_SIZE(bits); i++) {
+			if (variant->attrs & bits[i])
+				ASSERT_REFUSED(EPERM,
+					       clear_attrs(mnt, bits[i]));
+			else
+				ASSERT_EQ(0, clear_attrs(mnt, bits[i]));
+		}
+		/* Others are its own business. */
+		ASSERT_EQ(0, set_attrs(mnt, MOUNT_ATTR_NOSYMFOLLOW));
+		ASSERT_EQ(0, clear_attrs(mnt, MOUNT_ATTR_NOSYMFOLLOW));
 
 		ASSERT_EQ(0, shift(mnt));
-		ASSERT_EQ(locked, sticky_attrs(mnt));
+		ASSERT_EQ(locked, restrictions(mnt));
 		for (size_t i = 0; i < ARRAY_SIZE(bits); i++) {
 			if (locked & bits[i]) {
 				ASSERT_REFUSED(EPERM,
@@ -1051,8 +1053,8 @@ TEST_F(sticky, cleared_on_clone)
 			ASSERT_EQ(0, set_attrs(mnt, bits[i]));
 			ASSERT_EQ(0, sys_mount(NULL, DST, NULL, flags, NULL));
 		}
-		ASSERT_EQ(locked, sticky_attrs(mnt));
-		ASSERT_EQ(locked, mount_attrs(mnt) & STICKY_ATTRS);
+		ASSERT_EQ(locked, restrictions(mnt));
+		ASSERT_EQ(locked, mount_attrs(mnt) & RESTRICTIONS);
 
 		/* Not in a clone of it either, attached or not. */
 		copy = clone_mount(DST);
@@ -1068,8 +1070,36 @@ TEST_F(sticky, cleared_on_clone)
 	}
 }
 
+/* The container mounts the clone that it was given as it is, and remounts that. */
+TEST_F(restricted, kept_by_remount)
+{
+	const __u64 bits[] = {
+		MOUNT_ATTR_RDONLY, MOUNT_ATTR_NOSUID, MOUNT_ATTR_NODEV,
+		MOUNT_ATTR_NOEXEC,
+	};
+	int mnt = clone_mount(SRC);
+
+	ASSERT_LE(0, mnt);
+	IN_CONTAINER(&self->c, 0) {
+		ASSERT_EQ(0, attach(mnt, DST));
+		for (size_t i = 0; i < ARRAY_SIZE(bits); i++) {
+			const unsigned long flags = MS_REMOUNT | MS_BIND |
+				mount_flags(variant->attrs & ~bits[i]);
+
+			if (variant->attrs & bits[i])
+				ASSERT_REFUSED(EPERM,
+					       sys_mount(NULL, DST, NULL, flags,
+							 NULL));
+			else
+				ASSERT_EQ(0, sys_mount(NULL, DST, NULL, flags,
+						       NULL));
+		}
+		ASSERT_EQ(variant->attrs, mount_attrs(mnt) & RESTRICTIONS);
+	}
+}
+
 /* What the attributes are for is in force after the shift. */
-TEST_F(sticky, in_force)
+TEST_F(restricted, in_force)
 {
 	int mnt = clone_mount(SRC), gain;
 
@@ -1082,8 +1112,9 @@ TEST_F(sticky, in_force)
 
 	ASSERT_LE(0, mnt);
 	IN_CONTAINER(&self->c, 0) {
-		ASSERT_EQ(0, clear_attrs(mnt, STICKY_ATTRS));
+		clear_attrs(mnt, RESTRICTIONS);
 		ASSERT_EQ(0, shift(mnt));
+		clear_attrs(mnt, RESTRICTIONS);
 		ASSERT_EQ(0, attach(mnt, DST));
 		ASSERT_EQ(variant->attrs & MOUNT_ATTR_RDONLY ? EROFS : 0,
 			  open_errno(AT_FDCWD, IN_DST("new"),
@@ -1096,8 +1127,8 @@ TEST_F(sticky, in_force)
 	}
 }
 
-/* They cannot be cleared by the call that shifts, and others can. */
-TEST_F(sticky, cleared_by_shift)
+/* They cannot be cleared by the call that shifts either. */
+TEST_F(restricted, cleared_by_shift)
 {
 	const __u64 bits[] = {
 		MOUNT_ATTR_RDONLY, MOUNT_ATTR_NOSUID, MOUNT_ATTR_NODEV,
@@ -1114,16 +1145,10 @@ TEST_F(sticky, cleared_by_shift)
 
 		ASSERT_LE(0, mnt);
 		IN_CONTAINER(&self->c, 0) {
-			if (!locked) {
-				ASSERT_EQ(0, set_attrs(mnt, bits[i]));
+			if (locked)
+				ASSERT_REFUSED(EPERM, set_attr(mnt, &attr));
+			else
 				ASSERT_EQ(0, set_attr(mnt, &attr));
-				ASSERT_EQ(0U, sticky_attrs(mnt) & bits[i]);
-				continue;
-			}
-			/* It makes no difference if it has been cleared before. */
-			ASSERT_REFUSED(EPERM, set_attr(mnt, &attr));
-			ASSERT_EQ(0, clear_attrs(mnt, bits[i]));
-			ASSERT_REFUSED(EPERM, set_attr(mnt, &attr));
 		}
 		ASSERT_EQ(locked, is_marked(mnt));
 		ASSERT_EQ(!locked, is_shifted(mnt));
@@ -1131,25 +1156,46 @@ TEST_F(sticky, cleared_by_shift)
 	}
 }
 
-/* What was true when the host marked the mount counts, not what became of the mount later. */
-TEST_F(sticky, cleared_by_host)
+/* What the container adds when it shifts is not locked. */
+TEST_F(restricted, added_by_shift)
 {
 	const __u64 locked = variant->attrs | MOUNT_ATTR_NODEV;
-	int mnt, remarked;
+	const struct mount_attr attr = {
+		.attr_set = MOUNT_ATTR_SHIFT | RESTRICTIONS,
+	};
+	int mnt = clone_mount(SRC);
 
-	ASSERT_EQ(0, clear_attrs(self->src, STICKY_ATTRS));
-	mnt = clone_mount(SRC);
 	ASSERT_LE(0, mnt);
-	ASSERT_FALSE(has_attrs(mnt, STICKY_ATTRS));
-	ASSERT_EQ(0, in_container(&self->c, do_shift_fd, &mnt));
-	ASSERT_EQ(locked, sticky_attrs(mnt));
+	IN_CONTAINER(&self->c, 0) {
+		ASSERT_EQ(0, set_attr(mnt, &attr));
+		ASSERT_EQ((__u64)RESTRICTIONS, restrictions(mnt));
+		ASSERT_EQ(0, clear_attrs(mnt, RESTRICTIONS & ~locked));
+		ASSERT_EQ(locked, restrictions(mnt));
+	}
+}
 
-	/* With a new mark the host changes its mind. */
-	ASSERT_EQ(0, mark_replace(self->src, BASE));
-	remarked = clone_mount(SRC);
-	ASSERT_LE(0, remarked);
-	ASSERT_EQ(0, in_container(&self->c, do_shift_fd, &remarked));
-	ASSERT_EQ((__u64)MOUNT_ATTR_NODEV, sticky_attrs(remarked));
+/* The host can change its mind, for the clones that are made from then on. */
+TEST_F(restricted, changed_by_host)
+{
+	const __u64 others = RESTRICTIONS & ~variant->attrs;
+	struct mount_attr attr = {
+		.attr_set = others,
+		.attr_clr = variant->attrs,
+	};
+	int before = clone_mount(SRC), after;
+
+	ASSERT_LE(0, before);
+	ASSERT_EQ(0, set_attr(self->src, &attr));
+	after = clone_mount(SRC);
+	ASSERT_LE(0, after);
+	IN_CONTAINER(&self->c, 0) {
+		if (others)
+			ASSERT_REFUSED(EPERM, clear_attrs(after, others));
+	}
+	ASSERT_EQ(0, in_container(&self->c, do_shift_fd, &after));
+	ASSERT_EQ(others | MOUNT_ATTR_NODEV, restrictions(after));
+	ASSERT_EQ(0, in_container(&self->c, do_shift_fd, &before));
+	ASSERT_EQ(variant->attrs | MOUNT_ATTR_NODEV, restrictions(before));
 }
 
 /* Programs and devices in the image, seen from all sides */
@@ -2139,6 +2185,33 @@ static int mark_own(int mnt, uid_t by)
 	};
 
 	return set_attr(mnt, &attr);
+}
+
+/* Whoever controls the file system can clear what he set on a mount he marked. */
+TEST_F(own_fs, restrictions)
+{
+	IN_CONTAINER(&self->c, 0) {
+		const struct mount_attr attr = {
+			.attr_set = MOUNT_ATTR_SHIFT,
+			.attr_clr = MOUNT_ATTR_RDONLY,
+		};
+		int mnt, copy;
+
+		ASSERT_EQ(0, tmpfs_mount(OWN, "0755"));
+		mnt = open_mount(OWN);
+		ASSERT_LE(0, mnt);
+		ASSERT_EQ(0, mark_own(mnt, 0));
+		ASSERT_EQ(0, set_attrs(mnt, RESTRICTIONS));
+		ASSERT_EQ(0, clear_attrs(mnt, RESTRICTIONS));
+		ASSERT_EQ(0, set_attrs(mnt, RESTRICTIONS));
+		copy = clone_mount(OWN);
+		ASSERT_LE(0, copy);
+		ASSERT_EQ(0, set_attr(copy, &attr));
+		ASSERT_EQ(RESTRICTIONS & ~(__u64)MOUNT_ATTR_RDONLY,
+			  restrictions(copy));
+		/* The mark is gone, and with it the privilege. */
+		ASSERT_REFUSED(EPERM, clear_attrs(copy, MOUNT_ATTR_NOEXEC));
+	}
 }
 
 static int do_use_own(void *arg)

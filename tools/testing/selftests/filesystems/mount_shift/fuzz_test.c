@@ -18,9 +18,7 @@
 
 #define DIRECT		(MOUNT_ATTR_IDMAP | MOUNT_ATTR_SHIFT)
 
-#define STICKY		(MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID |	\
-			 MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC)
-#define ORDINARY	(STICKY | MOUNT_ATTR__ATIME |			\
+#define ORDINARY	(RESTRICTIONS | MOUNT_ATTR__ATIME |			\
 			 MOUNT_ATTR_NODIRATIME | MOUNT_ATTR_NOSYMFOLLOW)
 #define ATIME		(MOUNT_ATTR__ATIME | MOUNT_ATTR_NODIRATIME)
 
@@ -162,7 +160,6 @@ struct model {
 	__u64 locked;		/* which cannot be cleared */
 	bool atime_locked;
 	struct model_mark *mark;
-	__u64 sticky;
 	bool idmapped, shifted;
 	struct map uid, gid;
 	__u64 propagation;	/* 0: anything */
@@ -382,6 +379,8 @@ static void model_mount(const struct world *world, const struct model *first,
 	bool may;
 
 	reason_if(reasons, mount->locked & ~attrs, EPERM);
+	reason_if(reasons, world->container && old &&
+		  mount->attrs & ~attrs & RESTRICTIONS, EPERM);
 	reason_if(reasons, mount->atime_locked &&
 		  (mount->attrs ^ attrs) & ATIME, EPERM);
 	reason_if(reasons, (marks || unmarks || idmaps) && world->container,
@@ -398,8 +397,8 @@ static void model_mount(const struct world *world, const struct model *first,
 	      (old->any || old->by == world->uid.parts[0].lower);
 	reason_if(reasons, !may, EPERM);
 	reason_if(reasons, world->attached, EINVAL);
-	reason_if(reasons, old && attr->attr_clr & ~attr->attr_set &
-		  (mount->sticky | MOUNT_ATTR_NODEV), EPERM);
+	reason_if(reasons, attr->attr_clr & ~attr->attr_set & MOUNT_ATTR_NODEV,
+		  EPERM);
 	if (may) {
 		struct map uid = compose(old->uid, world->uid);
 		struct map gid = compose(old->gid, world->gid);
@@ -417,6 +416,8 @@ static void apply(const struct world *world, struct model *mount,
 	const bool idmaps = attr->attr_set & MOUNT_ATTR_IDMAP;
 	const bool shifts = attr->attr_set & MOUNT_ATTR_SHIFT;
 
+	if (shifts && !idmaps)
+		mount->locked |= (mount->attrs & RESTRICTIONS) | MOUNT_ATTR_NODEV;
 	mount->attrs = new_attrs(mount, attr);
 	/* What comes of a slave depends on whether it has a master. */
 	if (attr->propagation == MS_SLAVE ||
@@ -427,8 +428,7 @@ static void apply(const struct world *world, struct model *mount,
 	else if (attr->propagation)
 		mount->propagation = attr->propagation;
 	if (shifts && !idmaps) {
-		mount->attrs |= mount->sticky | MOUNT_ATTR_NODEV;
-		mount->locked |= mount->sticky | MOUNT_ATTR_NODEV;
+		mount->attrs |= MOUNT_ATTR_NODEV;
 		mount->propagation = MS_PRIVATE;
 		mount->uid = compose(mount->mark->uid, world->uid);
 		mount->gid = compose(mount->mark->gid, world->gid);
@@ -446,10 +446,8 @@ static void apply(const struct world *world, struct model *mount,
 		mount->mark->revoked = true;
 	if (unmarks || idmaps || shifts)
 		mount->mark = NULL;
-	if (marks) {
+	if (marks)
 		mount->mark = mark;
-		mount->sticky = mount->attrs & STICKY;
-	}
 }
 
 /* The model and the kernel */
@@ -539,9 +537,7 @@ static bool check_mark(struct world *world, const struct model *mount,
 	       check_value(world, "origin_gid", gid, sm->mnt_origin_gid) &&
 	       check_value(world, "origin_count", count, sm->mnt_origin_count) &&
 	       check_value(world, "shift_flags", flags, sm->mnt_shift_flags) &&
-	       check_value(world, "shiftable_by", by, sm->mnt_shiftable_by) &&
-	       check_value(world, "shift_attr", mark ? mount->sticky : 0,
-			   sm->mnt_shift_attr);
+	       check_value(world, "shiftable_by", by, sm->mnt_shiftable_by);
 }
 
 #define FUZZ_MASK	(STATMOUNT_MNT_BASIC | STATMOUNT_MNT_SHIFT |	\
@@ -677,7 +673,7 @@ static int some_space(const struct world *world, struct random *random)
 
 static __u64 some_attrs(struct random *random)
 {
-	__u64 attrs = next_random(random) & STICKY;
+	__u64 attrs = next_random(random) & RESTRICTIONS;
 
 	attrs |= next_random(random) & (MOUNT_ATTR_NODIRATIME |
 					MOUNT_ATTR_NOSYMFOLLOW);
@@ -1113,7 +1109,7 @@ TEST_F_TIMEOUT(fuzz, container, FUZZ_TIMEOUT)
 	const struct {
 		const char *what;
 		__u32 by, uid, gid, count, flags;
-		__u64 sticky;
+		__u64 attrs;
 		unsigned int space;
 		int below;	/* marked in the same call, on its own, not */
 		bool revoked;
@@ -1123,9 +1119,9 @@ TEST_F_TIMEOUT(fuzz, container, FUZZ_TIMEOUT)
 		{ "few ids", BASE, 0, 0xfffffffe, 1 },
 		{ "all ids", BASE, 0, 0, 0xffffffff },
 		{ "rdonly and noexec", BASE, ORIGIN, ORIGIN, COUNT,
-		  .sticky = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOEXEC },
+		  .attrs = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOEXEC },
 		{ "nosuid and nodev", BASE, ORIGIN, ORIGIN, COUNT,
-		  .sticky = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV },
+		  .attrs = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV },
 		{ "anybody", 0, ORIGIN, 7, COUNT, MOUNT_SHIFT_ANY },
 		{ "origin namespace", 0, .space = 1,
 		  .flags = MOUNT_SHIFT_ORIGIN_USERNS | MOUNT_SHIFT_ANY },
@@ -1153,8 +1149,8 @@ TEST_F_TIMEOUT(fuzz, container, FUZZ_TIMEOUT)
 
 	for (size_t i = 0; i < ARRAY_SIZE(ways); i++) {
 		struct mount_attr attr = {
-			.attr_set = MOUNT_ATTR_SHIFTABLE | ways[i].sticky,
-			.attr_clr = MOUNT_ATTR_SHIFTABLE | STICKY,
+			.attr_set = MOUNT_ATTR_SHIFTABLE | ways[i].attrs,
+			.attr_clr = MOUNT_ATTR_SHIFTABLE | RESTRICTIONS,
 			.origin_uid = ways[i].uid,
 			.origin_gid = ways[i].gid,
 			.origin_count = ways[i].count,
@@ -1186,11 +1182,10 @@ TEST_F_TIMEOUT(fuzz, container, FUZZ_TIMEOUT)
 		marks[1] = marks[0];
 		for (int j = 0; j < 2; j++) {
 			template[j] = (struct model){
-				.attrs = ways[i].sticky,
-				.locked = ways[i].sticky,
+				.attrs = ways[i].attrs,
+				.locked = ways[i].attrs,
 				.atime_locked = true,
 				.mark = &marks[j && ways[i].below],
-				.sticky = ways[i].sticky,
 				.propagation = ways[i].shared ? MS_SLAVE :
 								MS_PRIVATE,
 			};

@@ -230,7 +230,6 @@ static bool same_state(const struct statmount *a, const struct statmount *b)
 	       a->mnt_origin_count == b->mnt_origin_count &&
 	       a->mnt_shift_flags == b->mnt_shift_flags &&
 	       a->mnt_shiftable_by == b->mnt_shiftable_by &&
-	       a->mnt_shift_attr == b->mnt_shift_attr &&
 	       a->mnt_uidmap_num == b->mnt_uidmap_num;
 }
 

@@ -15,9 +15,6 @@
 #define MARK_TEXT	"shiftable:100000:100000:65536 shiftable_by:200000"
 
 /* What the mark remembers */
-#define STICKY		(MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID |	\
-			 MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC)
-
 FIXTURE(mark)
 {
 	int mnt;	/* a tmpfs on SRC */
@@ -131,9 +128,9 @@ static const char *mark_text(const struct statmount *sm)
 
 	if (!(sm->mask & STATMOUNT_MNT_SHIFT))
 		return "none";
-	snprintf(text, sizeof(text), "%u:%u:%u flags %#x by %u attrs %#x",
+	snprintf(text, sizeof(text), "%u:%u:%u flags %#x by %u",
 		 sm->mnt_origin_uid, sm->mnt_origin_gid, sm->mnt_origin_count,
-		 sm->mnt_shift_flags, sm->mnt_shiftable_by, sm->mnt_shift_attr);
+		 sm->mnt_shift_flags, sm->mnt_shiftable_by);
 	return text;
 }
 
@@ -162,7 +159,7 @@ static const char *mark_on(const char *path)
 }
 
 /* mark(mnt, BASE) */
-#define USUAL_MARK	"100000:100000:65536 flags 0 by 200000 attrs 0"
+#define USUAL_MARK	"100000:100000:65536 flags 0 by 200000"
 
 /* A mark is seen, changes nothing else, and leaves nothing when it is gone. */
 TEST_F(mark, set_and_clear)
@@ -204,7 +201,7 @@ TEST_F(mark, numbers)
 	};
 
 	ASSERT_EQ(0, set_attr(self->mnt, &attr));
-	ASSERT_STREQ("11:22:33 flags 0 by 44 attrs 0", mark_of(self->mnt));
+	ASSERT_STREQ("11:22:33 flags 0 by 44", mark_of(self->mnt));
 	ASSERT_STREQ("shiftable:11:22:33 shiftable_by:44",
 		     mountinfo_optional(SRC));
 }
@@ -213,7 +210,7 @@ TEST_F(mark, numbers)
 TEST_F(mark, anybody)
 {
 	ASSERT_EQ(0, mark_any(self->mnt));
-	ASSERT_STREQ("100000:100000:65536 flags 0x1 by 0 attrs 0",
+	ASSERT_STREQ("100000:100000:65536 flags 0x1 by 0",
 		     mark_of(self->mnt));
 	ASSERT_STREQ("shiftable:100000:100000:65536 shiftable_by:any",
 		     mountinfo_optional(SRC));
@@ -239,7 +236,7 @@ TEST_F(mark, origin_userns)
 		attr.origin_userns_fd = userns_open(maps[i][0], maps[i][1]);
 		ASSERT_LE(0, (int)attr.origin_userns_fd);
 		ASSERT_EQ(0, set_attr(self->mnt, &attr));
-		ASSERT_STREQ("0:0:0 flags 0x2 by 200000 attrs 0",
+		ASSERT_STREQ("0:0:0 flags 0x2 by 200000",
 			     mark_of(self->mnt))
 			TH_LOG("%s, %s", maps[i][0], maps[i][1]);
 		ASSERT_STREQ("shiftable:userns shiftable_by:200000",
@@ -249,7 +246,7 @@ TEST_F(mark, origin_userns)
 	attr.origin_userns_fd = userns_open("0 7000 50", "0 9000 50");
 	ASSERT_LE(0, (int)attr.origin_userns_fd);
 	ASSERT_EQ(0, set_attr(self->mnt, &attr));
-	ASSERT_STREQ("7000:9000:50 flags 0 by 200000 attrs 0", mark_of(self->mnt));
+	ASSERT_STREQ("7000:9000:50 flags 0 by 200000", mark_of(self->mnt));
 	ASSERT_STREQ("shiftable:7000:9000:50 shiftable_by:200000",
 		     mountinfo_optional(SRC));
 
@@ -258,7 +255,7 @@ TEST_F(mark, origin_userns)
 	attr.origin_userns_fd = userns_open(maps[0][0], maps[0][1]);
 	ASSERT_LE(0, (int)attr.origin_userns_fd);
 	ASSERT_EQ(0, set_attr(self->mnt, &attr));
-	ASSERT_STREQ("0:0:0 flags 0x3 by 0 attrs 0", mark_of(self->mnt));
+	ASSERT_STREQ("0:0:0 flags 0x3 by 0", mark_of(self->mnt));
 	ASSERT_STREQ("shiftable:userns shiftable_by:any", mountinfo_optional(SRC));
 }
 
@@ -310,49 +307,39 @@ TEST_F(mark, replaced)
 
 	ASSERT_EQ(0, mark(self->mnt, BASE));
 	ASSERT_EQ(0, set_attr(self->mnt, &attr));
-	ASSERT_STREQ("5:6:7 flags 0x1 by 0 attrs 0x4", mark_of(self->mnt));
+	ASSERT_STREQ("5:6:7 flags 0x1 by 0", mark_of(self->mnt));
 
 	ASSERT_EQ(0, mark_replace(self->mnt, BASE_B));
-	ASSERT_STREQ("100000:100000:65536 flags 0 by 300000 attrs 0x4",
+	ASSERT_STREQ("100000:100000:65536 flags 0 by 300000",
 		     mark_of(self->mnt));
 }
 
-/*
- * The mark remembers rdonly, nosuid, nodev and noexec as they are when the call
- * that marks is done, and nothing else. What changes later is forgotten.
- */
-TEST_F(mark, remembers_attributes)
+/* A mark neither sets nor forbids attributes to those who can remove it. */
+TEST_F(mark, leaves_attributes)
 {
 	const __u64 others = MOUNT_ATTR_NODIRATIME | MOUNT_ATTR_NOSYMFOLLOW;
-	struct statmount sm;
 
-	/* Set in the same call */
-	for (__u64 attrs = 0; attrs <= STICKY; attrs++) {
+	for (__u64 attrs = 0; attrs <= RESTRICTIONS; attrs++) {
 		struct mount_attr attr = MARK(BASE);
 
-		attr.attr_clr = STICKY | MOUNT_ATTR_SHIFTABLE;
+		/* In the same call */
+		attr.attr_clr = RESTRICTIONS | MOUNT_ATTR_SHIFTABLE;
 		attr.attr_set |= attrs | others;
 		ASSERT_EQ(0, set_attr(self->mnt, &attr));
-		ASSERT_EQ(0, mount_state(self->mnt, &sm));
-		ASSERT_EQ(attrs, sm.mnt_shift_attr);
-		ASSERT_EQ(attrs | others | MOUNT_ATTR_SHIFTABLE, sm.mnt_attr);
+		ASSERT_EQ(attrs | others | MOUNT_ATTR_SHIFTABLE,
+			  mount_attrs(self->mnt));
 
 		/* Later */
 		attr = (struct mount_attr){
-			.attr_set = STICKY & ~attrs,
+			.attr_set = RESTRICTIONS & ~attrs,
 			.attr_clr = attrs,
 		};
 		ASSERT_EQ(0, set_attr(self->mnt, &attr));
-		ASSERT_EQ(0, mount_state(self->mnt, &sm));
-		ASSERT_EQ(attrs, sm.mnt_shift_attr);
-		ASSERT_EQ((STICKY & ~attrs) | others | MOUNT_ATTR_SHIFTABLE,
-			  sm.mnt_attr);
-
-		/* Before */
+		ASSERT_EQ((RESTRICTIONS & ~attrs) | others | MOUNT_ATTR_SHIFTABLE,
+			  mount_attrs(self->mnt));
 		ASSERT_EQ(0, unmark(self->mnt));
-		ASSERT_EQ(0, mark(self->mnt, BASE));
-		ASSERT_EQ(0, mount_state(self->mnt, &sm));
-		ASSERT_EQ(STICKY & ~attrs, sm.mnt_shift_attr);
+		ASSERT_EQ((RESTRICTIONS & ~attrs) | others,
+			  mount_attrs(self->mnt));
 	}
 }
 
@@ -370,13 +357,13 @@ TEST_F(mark, seen_from_containers)
 	ASSERT_EQ(0, container_make(&b, BASE_B));
 
 	ASSERT_EQ(0, look_at(look, &a, SRC));
-	ASSERT_STREQ("100000:100000:65536 flags 0 by 0 attrs 0",
+	ASSERT_STREQ("100000:100000:65536 flags 0 by 0",
 		     mark_text(look->sm));
 	ASSERT_STREQ("shiftable:100000:100000:65536 shiftable_by:0",
 		     look->optional);
 
 	ASSERT_EQ(0, look_at(look, &b, SRC));
-	ASSERT_STREQ("100000:100000:65536 flags 0 by 65534 attrs 0",
+	ASSERT_STREQ("100000:100000:65536 flags 0 by 65534",
 		     mark_text(look->sm));
 	ASSERT_STREQ("shiftable:100000:100000:65536 shiftable_by:65534",
 		     look->optional);
@@ -422,13 +409,13 @@ TEST_F(mark, revoked_is_shown)
 	ASSERT_STREQ("", mountinfo_optional(SRC));
 
 	ASSERT_TRUE(is_marked(clone));
-	ASSERT_STREQ("100000:100000:65536 flags 0x4 by 200000 attrs 0",
+	ASSERT_STREQ("100000:100000:65536 flags 0x4 by 200000",
 		     mark_of(clone));
 	ASSERT_STREQ("shiftable:100000:100000:65536 shiftable_by:revoked",
 		     mountinfo_optional(OTHER));
 
 	ASSERT_EQ(0, look_at(look, &c, SRC));
-	ASSERT_STREQ("100000:100000:65536 flags 0x4 by 0 attrs 0",
+	ASSERT_STREQ("100000:100000:65536 flags 0x4 by 0",
 		     mark_text(look->sm));
 	ASSERT_STREQ("shiftable:100000:100000:65536 shiftable_by:revoked",
 		     look->optional);
@@ -767,7 +754,7 @@ TEST_F(tree, recursive)
 	ASSERT_NONE_MARKED();
 }
 
-/* Each mount remembers its own attributes. */
+/* Each mount keeps its own attributes, and gets the others. */
 TEST_F(tree, attributes)
 {
 	const struct mount_attr noexec = { .attr_set = MOUNT_ATTR_NOEXEC };
@@ -778,12 +765,12 @@ TEST_F(tree, attributes)
 	ASSERT_EQ(0, set_attr(self->low, &rdonly));
 	attr.attr_set |= MOUNT_ATTR_NOSUID;
 	ASSERT_EQ(0, set_attr_recursive(self->top, &attr));
-	ASSERT_STREQ("100000:100000:65536 flags 0 by 200000 attrs 0xa",
-		     mark_of(self->top));
-	ASSERT_STREQ("100000:100000:65536 flags 0 by 200000 attrs 0x2",
-		     mark_of(self->middle));
-	ASSERT_STREQ("100000:100000:65536 flags 0 by 200000 attrs 0x3",
-		     mark_of(self->low));
+	attr.attr_set &= ~(__u64)MOUNT_ATTR_SHIFTABLE;
+	ASSERT_EQ(attr.attr_set | MOUNT_ATTR_NOEXEC,
+		  mount_attrs(self->top) & RESTRICTIONS);
+	ASSERT_EQ(attr.attr_set, mount_attrs(self->middle) & RESTRICTIONS);
+	ASSERT_EQ(attr.attr_set | MOUNT_ATTR_RDONLY,
+		  mount_attrs(self->low) & RESTRICTIONS);
 }
 
 /*
@@ -838,10 +825,8 @@ TEST_F(tree, one_cannot)
 	/* Which can be replaced, together with what is no mark. */
 	attr.attr_clr = MOUNT_ATTR_SHIFTABLE;
 	ASSERT_EQ(0, set_attr_recursive(self->top, &attr));
-	ASSERT_STREQ("100000:100000:65536 flags 0 by 200000 attrs 0x4",
-		     mark_of(self->low));
-	ASSERT_STREQ("100000:100000:65536 flags 0 by 200000 attrs 0x4",
-		     mark_of(self->top));
+	ASSERT_STREQ(USUAL_MARK, mark_of(self->low));
+	ASSERT_STREQ(USUAL_MARK, mark_of(self->top));
 }
 
 /* A writer that is in the way of rdonly leaves all writable and unmarked. */
@@ -1277,7 +1262,7 @@ TEST_F(mark, revoked_everywhere)
 	ASSERT_EQ(-EPERM, in_container(&a, do_shift_clone, SRC));
 	ASSERT_EQ(-EPERM, in_container(&b, do_shift_clone, SRC));
 	ASSERT_EQ(-EPERM, in_container(&a, do_shift_fd, &passed));
-	ASSERT_STREQ("100000:100000:65536 flags 0x4 by 200000 attrs 0",
+	ASSERT_STREQ("100000:100000:65536 flags 0x4 by 200000",
 		     mark_of(clone));
 
 	/* A new mark is not an old one. */
@@ -1317,7 +1302,7 @@ TEST_F(mark, revoked_by_clone)
 	ASSERT_LE(0, clone);
 	ASSERT_EQ(0, mark_revoke(clone));
 	ASSERT_STREQ("none", mark_of(clone));
-	ASSERT_STREQ("100000:100000:65536 flags 0x4 by 200000 attrs 0",
+	ASSERT_STREQ("100000:100000:65536 flags 0x4 by 200000",
 		     mark_of(self->mnt));
 	ASSERT_EQ(-EPERM, in_container(&c, do_shift_clone, SRC));
 	container_end(&c);
@@ -1364,7 +1349,7 @@ TEST_F(tree, revoked)
 
 	/* The one mark, on two mounts */
 	ASSERT_EQ(0, mark_revoke(self->middle));
-	ASSERT_STREQ("100000:100000:65536 flags 0x4 by 200000 attrs 0",
+	ASSERT_STREQ("100000:100000:65536 flags 0x4 by 200000",
 		     mark_of(self->top));
 	ASSERT_STREQ("none", mark_of(self->middle));
 	ASSERT_STREQ(USUAL_MARK, mark_of(self->low));

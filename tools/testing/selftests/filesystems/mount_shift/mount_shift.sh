@@ -378,17 +378,17 @@ t_fstab()
 	rm /etc/fstab
 }
 
-# What the mark was given comes back, also for whoever asks for the opposite.
-t_sticky()
+# What the marked mount has stays, also for whoever asks for the opposite.
+t_restrictions()
 {
 	works "$MOUNT" -t shift -o mark,origin-uid=100000,by=200000,ro,nosuid g1 g1 || return
 	container 200000
 	works within "$pid" "$MOUNT" -t shift -o rw "$T/g1" "$T/mnt" || return
 	within "$pid" grep -q " $T/mnt ro,nosuid,nodev,.* shifted " /proc/self/mountinfo ||
 		note "not ro,nosuid,nodev" || return
-	refuses 32 "neither dev nor what the mark forbids" \
+	refuses 32 "neither dev nor what the marked mount forbids" \
 		within "$pid" $SHIFT -o suid "$T/g1" "$T/mnt2" || return
-	refuses 32 "neither dev nor what the mark forbids" \
+	refuses 32 "neither dev nor what the marked mount forbids" \
 		within "$pid" $SHIFT -o dev "$T/g1" "$T/mnt2" || return
 	works "$UMOUNT" g1 || return
 
@@ -512,7 +512,7 @@ t_list()
 	works mount-shift $DIRECT --shift "$pid" g1 mnt || return
 	works mount-shift --list || return
 	cp out list
-	want="origin=100000:100000:65536 by=200000 sticky=ro,nosuid attrs=ro,nosuid,relatime"
+	want="origin=100000:100000:65536 by=200000 attrs=ro,nosuid,relatime"
 	grep -qx -- "$T/a\\\\040b shiftable $want" list || note "$(cat list)" || return
 	want="uids=100000:200000:65536 gids=100000:200000:65536 attrs=rw,relatime"
 	grep -qx -- "$T/mnt shifted $want" list || note "$(cat list)" || return
@@ -911,7 +911,7 @@ t_old_others()
 
 case $1 in
 '') tests='thread over_itself again others unmarked container_marks twice elsewhere unmark
-	mount fstab sticky private any rbind direct direct_count shift_origin list
+	mount fstab restrictions private any rbind direct direct_count shift_origin list
 	default_origin persist forged
 	persist_refused overlap helper file nobody nonsense nonsense_mount kernel_refuses' ;;
 old) tests='old_direct old_pieces old_others nonsense nonsense_mount' ;;

@@ -1217,6 +1217,10 @@ static inline int mount_state(int fd, struct statmount *sm)
 	return 0;
 }
 
+/* Attributes that can be locked */
+#define RESTRICTIONS	(MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID |	\
+			 MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC)
+
 /* MOUNT_ATTR_* of the mount, or ~0 */
 static inline __u64 mount_attrs(int fd)
 {

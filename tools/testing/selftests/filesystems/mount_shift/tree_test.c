@@ -68,13 +68,13 @@ static bool shifted_below(int mnt, const char *name)
 	return ret;
 }
 
-static __u64 sticky_below(int mnt, const char *name)
+static __u64 restrictions_below(int mnt, const char *name)
 {
 	int fd = open_below(mnt, name);
 	__u64 attrs = mount_attrs(fd);
 
 	close(fd);
-	return attrs & STICKY_ATTRS;
+	return attrs & RESTRICTIONS;
 }
 
 /*
@@ -135,7 +135,7 @@ TEST_F(mounts, recursive)
 			ASSERT_TRUE(shifted_below(mnt, tree_names[i]));
 			ASSERT_OWNER(mnt, tree_names[i], 0, 0);
 			ASSERT_EQ((__u64)MOUNT_ATTR_NODEV,
-				  sticky_below(mnt, tree_names[i]));
+				  restrictions_below(mnt, tree_names[i]));
 		}
 		ASSERT_EQ(0, attach(mnt, DST));
 		ASSERT_EQ(0, make_file(mnt, "child/grand/new", 0600, 5, 7));
@@ -222,7 +222,7 @@ static void assert_untouched(struct __test_metadata *_metadata, int mnt)
 
 		ASSERT_FALSE(shifted_below(mnt, name))
 			TH_LOG("'%s' is shifted", name);
-		ASSERT_EQ(0U, sticky_below(mnt, name));
+		ASSERT_EQ(0U, restrictions_below(mnt, name));
 		ASSERT_OWNER(mnt, name, OVERFLOW_ID, OVERFLOW_ID);
 		snprintf(file, sizeof(file), "./%s/open", name);
 		ASSERT_EQ(0, open_errno(mnt, file, O_WRONLY))
@@ -521,14 +521,14 @@ TEST_F(mark_tree, rollback)
 	ASSERT_FALSE(marked_below(self->src, "child"));
 }
 
-/* Each mount of the tree gets back what it had itself when it was marked. */
-TEST_F(mounts, sticky_of_each)
+/* Each mount of the tree keeps what it has itself. */
+TEST_F(mounts, restrictions_of_each)
 {
 	const __u64 attrs[] = {
 		MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY, 0,
 		MOUNT_ATTR_NOEXEC | MOUNT_ATTR_RDONLY,
 	};
-	struct mount_attr clear = { .attr_clr = STICKY_ATTRS };
+	struct mount_attr clear = { .attr_clr = RESTRICTIONS };
 	int mnt;
 
 	for (size_t i = 0; i < ARRAY_SIZE(tree_names); i++)
@@ -540,16 +540,16 @@ TEST_F(mounts, sticky_of_each)
 	ASSERT_LE(0, mnt);
 
 	IN_CONTAINER(&self->c, 0) {
-		ASSERT_EQ(0, set_attr_recursive(mnt, &clear));
+		ASSERT_REFUSED(EPERM, set_attr_recursive(mnt, &clear));
 		for (size_t i = 0; i < ARRAY_SIZE(tree_names); i++)
-			ASSERT_EQ(0U, sticky_below(mnt, tree_names[i]));
+			ASSERT_EQ(attrs[i], restrictions_below(mnt, tree_names[i]));
 		ASSERT_EQ(0, shift_recursive(mnt));
 		ASSERT_EQ(0, attach(mnt, DST));
 		for (size_t i = 0; i < ARRAY_SIZE(tree_names); i++) {
 			int fd = open_below(mnt, tree_names[i]);
 
 			ASSERT_EQ(attrs[i] | MOUNT_ATTR_NODEV,
-				  sticky_below(mnt, tree_names[i]));
+				  restrictions_below(mnt, tree_names[i]));
 			if (attrs[i])
 				ASSERT_REFUSED(EPERM, set_attr(fd, &clear));
 			ASSERT_REFUSED(EPERM,
@@ -566,7 +566,7 @@ TEST_F(mounts, sticky_of_each)
 }
 
 /* The call that shifts a tree cannot clear what only one of its mounts must keep. */
-TEST_F(mounts, sticky_of_one)
+TEST_F(mounts, restrictions_of_one)
 {
 	const struct mount_attr attr = {
 		.attr_set = MOUNT_ATTR_SHIFT,
@@ -1060,7 +1060,7 @@ TEST_F(single, automount)
 	ASSERT_EQ('+', byte);
 	ASSERT_TRUE(fs_is(AUTO "/key", TMPFS_MAGIC));
 	ASSERT_FALSE(is_marked(mnt));
-	ASSERT_FALSE(has_attrs(mnt, STICKY_ATTRS));
+	ASSERT_FALSE(has_attrs(mnt, RESTRICTIONS));
 	ASSERT_STREQ("", mountinfo_optional(AUTO "/key"));
 	ASSERT_STREQ("", mountinfo_optional(AUTO));
 	ASSERT_TRUE(is_marked(self->src));
