@@ -11,7 +11,7 @@ BUILD=$TOP/build
 LINUX=$BUILD/linux
 # The collections of selftests that the series brings or adds to
 # shellcheck disable=SC2034
-SELFTESTS=(credfd filesystems/mount_shift)
+SELFTESTS=(credfd filesystems/mount_shift filesystems/statmount)
 export LC_ALL=C TZ=UTC
 
 # shellcheck source=/dev/null
@@ -111,4 +111,18 @@ target_load() {
 	# What only this architecture has stands beside its facts.
 	[[ ! -f ${conf}ig ]] || FRAGMENTS+=("${conf}ig")
 	OBJ=$BUILD/$1-$2
+}
+
+# An option that Kconfig dropped would make a test vanish, or a debug kernel find nothing.
+config_survived() {
+	local missing
+	missing=$(awk '
+		/^CONFIG_[A-Za-z0-9_]+=/ { s = $0; sub(/=.*/, "", s); v = $0; sub(/^[^=]*=/, "", v) }
+		/^# CONFIG_[A-Za-z0-9_]+ is not set/ { s = $2; v = "n" }
+		s != "" && !last { want[s] = v }
+		s != "" && last { have[s] = v }
+		{ s = "" }
+		END { for (s in want) if ((s in have ? have[s] : "n") != want[s]) print s "=" want[s] }
+	' "${FRAGMENTS[@]}" last=1 "$OBJ/.config" | sort | xargs)
+	[[ -z $missing ]] || die "Kconfig did not keep: $missing" "see what they depend on (make menuconfig, then /)"
 }
