@@ -237,7 +237,7 @@ SYSCALL_DEFINE1(credfd_create, unsigned int, flags)
  * that the task could have got to these ids, groups, capabilities and securebits
  * by itself, with the system calls that change one thing at a time.
  */
-static int cred_may_activate(const struct credfd *credfd, unsigned int lsm_flags)
+static inline int cred_may_activate(const struct credfd *credfd, unsigned int lsm_flags)
 {
 	const struct cred *new = credfd->cred;
 	const struct cred *old = current_cred();
@@ -258,7 +258,7 @@ static int cred_may_activate(const struct credfd *credfd, unsigned int lsm_flags
 	return security_cred_activate(new, old, lsm_flags);
 }
 
-static int credfd_switch(const struct credfd *credfd, unsigned int lsm_flags)
+static inline int credfd_switch(const struct credfd *credfd, unsigned int lsm_flags)
 {
 	int ret = cred_may_activate(credfd, lsm_flags);
 

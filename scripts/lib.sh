@@ -126,3 +126,13 @@ config_survived() {
 	' "${FRAGMENTS[@]}" last=1 "$OBJ/.config" | sort | xargs)
 	[[ -z $missing ]] || die "Kconfig did not keep: $missing" "see what they depend on (make menuconfig, then /)"
 }
+
+# object_targets SRC: what walk and matrix compile with --objects. Of fs/ what is patched, as far as it is there: all of it
+# would take as long as the rest.
+object_targets() {
+	local o
+	echo arch/x86/entry/ kernel/ security/
+	for o in mnt_idmapping mnt_shift namei namespace open statfs; do
+		[[ ! -f $1/fs/$o.c ]] || echo "fs/$o.o"
+	done
+}
