@@ -40,10 +40,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "counters.h"
 #include "syscalls.h"
 
 #define ARRAY_SIZE(arr)		(sizeof(arr) / sizeof((arr)[0]))
-#define TRACING			"/sys/kernel/tracing/events/"
 #define TEAM			3001
 #define MAX_GROUPS		32
 #define MAX_THREADS		64
@@ -318,66 +318,29 @@ static void close_queue(void)
 
 /* What the kernel does, by event and by key */
 
-static const struct {
-	const char *event;
-	const char *hist;
-} counters[] = {
-	{ "raw_syscalls/sys_enter", "hist:keys=id" },
-	{ "rcu/rcu_callback", "hist:keys=func.sym" },
-	{ "kmem/kmem_cache_alloc", "hist:keys=call_site.sym" },
+static const struct counter counters[] = {
+	COUNT_SYSCALLS,
+	COUNT_RCU_CALLBACKS,
+	COUNT_SLAB_OBJECTS,
 };
 
-static FILE *open_counter(size_t i, const char *file, const char *mode)
+static void print_counter(const char *event, const char *key, unsigned long long hits)
 {
-	char path[128];
-	FILE *f;
-
-	snprintf(path, sizeof(path), TRACING "%s/%s", counters[i].event, file);
-	f = fopen(path, mode);
-	if (!f)
-		err(1, "%s", path);
-	return f;
-}
-
-/* Without this thread, which serves nobody, and kthreadd, which makes threads */
-static void set_counter(size_t i, const char *not)
-{
-	FILE *f = open_counter(i, "trigger", "a");
-
-	fprintf(f, "%s%s if common_pid != %d && common_pid != 2\n", not,
-		counters[i].hist, getpid());
-	if (fclose(f))
-		err(1, "%s", counters[i].event);
-}
-
-/* "{ key: [address] name } hitcount: 6" is printed as "EVENT name 6" */
-static void print_counter(size_t i)
-{
-	FILE *f = open_counter(i, "hist", "r");
-	unsigned long long hits;
-	char line[512], key[128];
-
-	while (fgets(line, sizeof(line), f)) {
-		if (sscanf(line, "{ %*[^:]: [%*[^]]] %127s } hitcount: %llu", key, &hits) == 2 ||
-		    sscanf(line, "{ %*[^:]: %127s } hitcount: %llu", key, &hits) == 2)
-			printf("%s %s %llu\n", counters[i].event, key, hits);
-		else if (sscanf(line, " Dropped: %llu", &hits) == 1 && hits)
-			errx(1, "%s: %llu events were not counted", counters[i].event, hits);
-	}
-	fclose(f);
+	printf("%s %s %llu\n", event, key, hits);
 }
 
 static void serve_counted(struct request *requests, unsigned int count)
 {
+	char filter[64];
+
+	/* Without this thread, which serves nobody, and kthreadd, which makes threads */
+	snprintf(filter, sizeof(filter), "common_pid != %d && common_pid != 2", getpid());
 	/* Credentials of processes that ended before are freed a little later. */
 	sleep(1);
-	for (size_t i = 0; i < ARRAY_SIZE(counters); i++)
-		set_counter(i, "");
+	counters_start(counters, ARRAY_SIZE(counters), filter);
 	serve(requests, count);
-	for (size_t i = 0; i < ARRAY_SIZE(counters); i++)
-		print_counter(i);
-	for (size_t i = 0; i < ARRAY_SIZE(counters); i++)
-		set_counter(i, "!");
+	counters_read(counters, ARRAY_SIZE(counters), print_counter);
+	counters_stop(counters, ARRAY_SIZE(counters), filter);
 }
 
 /* What it takes */
