@@ -136,3 +136,25 @@ object_targets() {
 		[[ ! -f $1/fs/$o.c ]] || echo "fs/$o.o"
 	done
 }
+
+# base_source: the base as it is without the series, in build/base
+base_source() {
+	[[ -d $BUILD/base ]] || git -C "$LINUX" worktree add -q --detach "$BUILD/base" base
+	git -C "$BUILD/base" checkout -q --detach base
+}
+
+# base_kernel PATCHED OBJ: build the base's kernel, and its headers, in OBJ with the configuration of the one in PATCHED. It
+# must be the same but for options that the base does not know.
+base_kernel() {
+	local options make
+	make=(make -C "$BUILD/base" O="$2" -j"$(nproc)" ARCH="$KARCH" CC="$TOP/scripts/cc gcc" LOCALVERSION=)
+	mkdir -p "$2"
+	cp "$1/.config" "$2/.config"
+	progress "configuring the base's kernel" "$BUILD/log/base.config.log" 0 "${make[@]}" olddefconfig
+	options() { sed -n 's/^# \(CONFIG_.*\) is not set/\1=n/p; /^CONFIG_/p' "$1/.config" | sort; }
+	options=$(comm -23 <(options "$2") <(options "$1") | xargs)
+	[[ -z $options ]] || die "only the base's kernel has: $options" "see why olddefconfig makes a difference there"
+	options=$(comm -13 <(options "$2") <(options "$1") | sed 's/^CONFIG_//' | xargs)
+	say "one configuration; only the series knows: ${options:-nothing}"
+	progress "building the base's kernel" "$BUILD/log/base.log" 0 "${make[@]}" "${IMAGE##*/}" headers
+}
