@@ -28,38 +28,22 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
-#include <linux/capability.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "counters.h"
-#include "syscalls.h"
+#include "users.h"
 
-#define ARRAY_SIZE(arr)		(sizeof(arr) / sizeof((arr)[0]))
-#define TEAM			3001
-#define MAX_GROUPS		32
 #define MAX_THREADS		64
 #define FIRST			2000
 #define SWITCHES		20000
-#define KEEP			(-1)
-
-struct user {
-	uid_t uid;
-	gid_t gid;
-	int ngroups;
-	gid_t groups[MAX_GROUPS];
-	/* File descriptors of the home directory and of the credentials */
-	int home;
-	int credfd;
-};
 
 struct request {
 	const struct user *user;
@@ -84,14 +68,8 @@ struct way {
 	void (*come_back)(void);
 };
 
-static struct user users[] = {
-	{ .uid = 1001, .gid = 2001, .ngroups = 2, .groups = { TEAM, 3002 } },
-	{ .uid = 1002, .gid = 2002, .ngroups = 3, .groups = { TEAM, 3003, 3004 } },
-	{ .uid = 1003, .gid = 2003, .ngroups = 2, .groups = { 3002, 3003 } },
-	{ .uid = 1004, .gid = 2004, .ngroups = 3, .groups = { 3003, 3004, 3005 } },
-};
-
-static struct user self;
+/* File descriptors of their home directories */
+static int homes[ARRAY_SIZE(users)];
 static const struct way *way;
 static const char content[] = "What the user wanted to have written.\n";
 
@@ -108,23 +86,6 @@ static struct {
 	.work = PTHREAD_COND_INITIALIZER,
 	.idle = PTHREAD_COND_INITIALIZER,
 };
-
-/* System calls that change who one is: counted, and never allowed to fail */
-
-static __thread unsigned int cred_calls;
-
-static void cred_call(const char *name, long nr, long a, long b, long c)
-{
-	cred_calls++;
-	if (syscall(nr, a, b, c))
-		err(1, "%s", name);
-}
-
-/* Not the C library's, which change all threads */
-#define cred_setgroups(n, list)	cred_call("setgroups", CREDFD_NR(setgroups), n, (long)(list), 0)
-#define cred_setresgid(r, e, s)	cred_call("setresgid", CREDFD_NR(setresgid), r, e, s)
-#define cred_setresuid(r, e, s)	cred_call("setresuid", CREDFD_NR(setresuid), r, e, s)
-#define cred_activate(fd)	cred_call("credfd_activate", __NR_credfd_activate, fd, 0, 0)
 
 /*
  * How many files are open has an influence of up to some thousand instructions
@@ -145,69 +106,6 @@ static void none_become(const struct user *user)
 
 static void none_come_back(void)
 {
-}
-
-static void setid_become(const struct user *user)
-{
-	cred_setgroups(user->ngroups, user->groups);
-	cred_setresgid(KEEP, user->gid, KEEP);
-	cred_setresuid(KEEP, user->uid, KEEP);
-}
-
-static void setid_come_back(void)
-{
-	cred_setresuid(KEEP, self.uid, KEEP);
-	cred_setresgid(KEEP, self.gid, KEEP);
-	cred_setgroups(self.ngroups, self.groups);
-}
-
-static int snapshot(void)
-{
-	int fd = sys_credfd_create(0);
-
-	if (fd < 0)
-		err(1, "credfd_create");
-	return fd;
-}
-
-/* A user's credentials need the authority to switch to the next ones. */
-static void raise_setid_caps(void)
-{
-	struct __user_cap_header_struct header = {
-		.version = _LINUX_CAPABILITY_VERSION_3,
-	};
-	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
-
-	if (syscall(__NR_capget, &header, data))
-		err(1, "capget");
-	data[0].effective |= 1U << CAP_SETUID | 1U << CAP_SETGID;
-	if (syscall(__NR_capset, &header, data))
-		err(1, "capset");
-}
-
-static void credfd_prepare(void)
-{
-	/* credfd_activate() refuses when the users could trace their server. */
-	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0))
-		err(1, "PR_SET_DUMPABLE");
-
-	self.credfd = snapshot();
-	for (size_t i = 0; i < ARRAY_SIZE(users); i++) {
-		setid_become(&users[i]);
-		raise_setid_caps();
-		users[i].credfd = snapshot();
-		cred_activate(self.credfd);
-	}
-}
-
-static void credfd_become(const struct user *user)
-{
-	cred_activate(user->credfd);
-}
-
-static void credfd_come_back(void)
-{
-	cred_activate(self.credfd);
 }
 
 static const struct way ways[] = {
@@ -252,15 +150,6 @@ static void request_done(void)
 	if (!--queue.pending)
 		pthread_cond_signal(&queue.idle);
 	pthread_mutex_unlock(&queue.lock);
-}
-
-static void get_self(struct user *user)
-{
-	user->uid = geteuid();
-	user->gid = getegid();
-	user->ngroups = getgroups(MAX_GROUPS, user->groups);
-	if (user->ngroups < 0)
-		err(1, "getgroups");
 }
 
 static bool am_self(void)
@@ -403,7 +292,7 @@ static void make_homes(void)
 			user->uid = self.uid;
 			user->gid = self.gid;
 		}
-		user->home = make_dir(name, user->uid, user->gid, 0700);
+		homes[i] = make_dir(name, user->uid, user->gid, 0700);
 	}
 }
 
@@ -425,7 +314,7 @@ static struct request *make_requests(unsigned int count, int team)
 		struct request *request = &requests[i];
 
 		request->user = &users[i % ARRAY_SIZE(users)];
-		request->dir = request->user->home;
+		request->dir = homes[request->user - users];
 		request->result = -1;
 		snprintf(request->name, sizeof(request->name), "file-%u", i);
 		if (i >= FIRST || i / ARRAY_SIZE(users) % 4)

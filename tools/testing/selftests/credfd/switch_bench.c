@@ -85,14 +85,10 @@
 #include <unistd.h>
 
 #include "counters.h"
-#include "syscalls.h"
+#include "users.h"
 
-#define ARRAY_SIZE(arr)		(sizeof(arr) / sizeof((arr)[0]))
-#define TEAM			3001
-#define MAX_GROUPS		32
 #define MAX_LOOPS		1000000
 #define MAX_THREADS		64
-#define KEEP			(-1)
 #define WRITE_SIZE		64
 /* How long threads do one thing, lest a busy machine spoil one and not the other */
 #define SLICE_MS		25
@@ -114,17 +110,6 @@
 			 CAP_BIT(CAP_DAC_READ_SEARCH) | CAP_BIT(CAP_FOWNER) |	\
 			 CAP_BIT(CAP_FSETID) | CAP_BIT(CAP_LINUX_IMMUTABLE) |	\
 			 CAP_BIT(CAP_MKNOD))
-#define SETID_CAPS	(CAP_BIT(CAP_SETUID) | CAP_BIT(CAP_SETGID))
-
-struct user {
-	uid_t uid;
-	gid_t gid;
-	int ngroups;
-	gid_t groups[MAX_GROUPS];
-	/* File descriptor of the credentials; io_uring's name for them */
-	int credfd;
-	unsigned int personality;
-};
 
 /* All of a thread that a way could forget to put back */
 struct identity {
@@ -134,15 +119,6 @@ struct identity {
 	gid_t groups[MAX_GROUPS];
 	struct __user_cap_data_struct caps[_LINUX_CAPABILITY_U32S_3];
 };
-
-static struct user users[] = {
-	{ .uid = 1001, .gid = 2001, .ngroups = 2, .groups = { TEAM, 3002 } },
-	{ .uid = 1002, .gid = 2002, .ngroups = 3, .groups = { TEAM, 3003, 3004 } },
-	{ .uid = 1003, .gid = 2003, .ngroups = 2, .groups = { 3002, 3003 } },
-	{ .uid = 1004, .gid = 2004, .ngroups = 3, .groups = { 3003, 3004, 3005 } },
-};
-
-static struct user self;
 
 static const struct user *nth_user(unsigned int i)
 {
@@ -157,37 +133,7 @@ static __u64 now_ns(void)
 	return now.tv_sec * 1000000000ULL + now.tv_nsec;
 }
 
-/* Capabilities and identities */
-
-static void caps_get(struct __user_cap_data_struct *caps)
-{
-	struct __user_cap_header_struct header = {
-		.version = _LINUX_CAPABILITY_VERSION_3,
-	};
-
-	if (syscall(__NR_capget, &header, caps))
-		err(1, "capget");
-}
-
-static void caps_set(const struct __user_cap_data_struct *caps)
-{
-	struct __user_cap_header_struct header = {
-		.version = _LINUX_CAPABILITY_VERSION_3,
-	};
-
-	if (syscall(__NR_capset, &header, caps))
-		err(1, "capset");
-}
-
-/* A user's credentials need the authority to switch to the next ones. */
-static void raise_setid_caps(void)
-{
-	struct __user_cap_data_struct caps[_LINUX_CAPABILITY_U32S_3];
-
-	caps_get(caps);
-	caps[0].effective |= SETID_CAPS;
-	caps_set(caps);
-}
+/* Identities */
 
 static void get_identity(struct identity *id)
 {
@@ -211,32 +157,12 @@ static bool is_identity(const struct identity *id)
 	return !memcmp(&now, id, sizeof(now));
 }
 
-static void get_self(void)
+static void need_root(void)
 {
-	self.uid = geteuid();
-	self.gid = getegid();
-	self.ngroups = getgroups(MAX_GROUPS, self.groups);
+	get_self(&self);
 	if (self.uid)
 		errx(1, "only root can act for other users");
-	if (self.ngroups < 0)
-		err(1, "getgroups");
 }
-
-/*
- * System calls that change who one is. The C library's would change all threads.
- * A server that cannot become itself again must not go on.
- */
-
-static inline void cred_call(const char *name, long nr, long a, long b, long c)
-{
-	if (syscall(nr, a, b, c))
-		err(1, "%s", name);
-}
-
-#define cred_setgroups(n, list)	cred_call("setgroups", CREDFD_NR(setgroups), n, (long)(list), 0)
-#define cred_setresgid(r, e, s)	cred_call("setresgid", CREDFD_NR(setresgid), r, e, s)
-#define cred_setresuid(r, e, s)	cred_call("setresuid", CREDFD_NR(setresuid), r, e, s)
-#define cred_activate(fd)	cred_call("credfd_activate", __NR_credfd_activate, fd, 0, 0)
 
 /* Ways: none */
 
@@ -261,20 +187,6 @@ static void getppid_back(void)
 }
 
 /* Ways: set*id() */
-
-static void ganesha_become(const struct user *user)
-{
-	cred_setgroups(user->ngroups, user->groups);
-	cred_setresgid(KEEP, user->gid, KEEP);
-	cred_setresuid(KEEP, user->uid, KEEP);
-}
-
-static void ganesha_back(void)
-{
-	cred_setresuid(KEEP, self.uid, KEEP);
-	cred_setresgid(KEEP, self.gid, KEEP);
-	cred_setgroups(self.ngroups, self.groups);
-}
 
 static void samba_become(const struct user *user)
 {
@@ -319,53 +231,6 @@ static void fsuid_back(void)
 }
 
 /* Ways: credfd */
-
-static void make_undumpable(void)
-{
-	/* credfd_activate() refuses when the users could trace their server. */
-	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0))
-		err(1, "PR_SET_DUMPABLE");
-}
-
-static int snapshot(void)
-{
-	int fd = sys_credfd_create(0);
-
-	if (fd < 0)
-		err(1, "credfd_create");
-	return fd;
-}
-
-static int snapshot_of(const struct user *user, int self_fd)
-{
-	int fd;
-
-	ganesha_become(user);
-	raise_setid_caps();
-	fd = snapshot();
-	make_undumpable();
-	cred_activate(self_fd);
-	return fd;
-}
-
-static void credfd_prepare(void)
-{
-	self.credfd = snapshot();
-	for (size_t i = 0; i < ARRAY_SIZE(users); i++)
-		users[i].credfd = snapshot_of(&users[i], self.credfd);
-	/* Not with those that the process came with, which nobody else may have */
-	cred_activate(self.credfd);
-}
-
-static void credfd_become(const struct user *user)
-{
-	cred_activate(user->credfd);
-}
-
-static void credfd_back(void)
-{
-	cred_activate(self.credfd);
-}
 
 static void *sleep_forever(void *arg)
 {
@@ -473,13 +338,13 @@ static void uring_prepare(void)
 	for (size_t i = 0; i < ARRAY_SIZE(users); i++) {
 		int ret;
 
-		ganesha_become(&users[i]);
+		setid_become(&users[i]);
 		ret = syscall(__NR_io_uring_register, ring.fd,
 			      IORING_REGISTER_PERSONALITY, NULL, 0);
 		if (ret <= 0)
 			err(1, "IORING_REGISTER_PERSONALITY");
 		users[i].personality = ret;
-		ganesha_back();
+		setid_come_back();
 	}
 }
 
@@ -587,16 +452,16 @@ static const struct way root_way = {
 static const struct way ways[] = {
 	{ "getppid", nothing, getppid_become, getppid_back, nothing, { do_none }, true },
 	{ "root", nothing, no_become, nothing, nothing, { NULL, do_pwrite, do_create }, true },
-	{ "ganesha", nothing, ganesha_become, ganesha_back, nothing, ALL_OPS, false },
+	{ "ganesha", nothing, setid_become, setid_come_back, nothing, ALL_OPS, false },
 	{ "samba", nothing, samba_become, samba_back, nothing, ALL_OPS, false },
 	{ "fsuid", fsuid_prepare, fsuid_become, fsuid_back, nothing, ALL_OPS, false },
 	{ "uring", uring_prepare, uring_become, nothing, nothing, URING_OPS, false },
 	{ "uring-none", uring_none_prepare, no_become, nothing, nothing, URING_OPS, true },
-	{ "credfd", credfd_prepare, credfd_become, credfd_back, nothing, ALL_OPS, false },
-	{ "direct", credfd_prepare, credfd_become, nothing, credfd_back, ALL_OPS, false },
-	{ "credfd-shared", shared_prepare, credfd_become, credfd_back, nothing,
+	{ "credfd", credfd_prepare, credfd_become, credfd_come_back, nothing, ALL_OPS, false },
+	{ "direct", credfd_prepare, credfd_become, nothing, credfd_come_back, ALL_OPS, false },
+	{ "credfd-shared", shared_prepare, credfd_become, credfd_come_back, nothing,
 	  { do_none }, false },
-	{ "direct-shared", shared_prepare, credfd_become, nothing, credfd_back,
+	{ "direct-shared", shared_prepare, credfd_become, nothing, credfd_come_back,
 	  { do_none }, false },
 };
 
@@ -1055,8 +920,8 @@ static void run_phase(struct worker_thread *w, int phase)
 		break;
 	case PHASE_GANESHA:
 		for (; !is_stopped(); trips++) {
-			ganesha_become(&w->user);
-			ganesha_back();
+			setid_become(&w->user);
+			setid_come_back();
 		}
 		break;
 	}
@@ -1161,7 +1026,6 @@ static void threads(unsigned int max)
 {
 	int self_fd, user_fd;
 
-	make_undumpable();
 	self_fd = snapshot();
 	user_fd = snapshot_of(&users[0], self_fd);
 	for (crowd.threads = 1; crowd.threads <= max; crowd.threads *= 2) {
@@ -1544,24 +1408,24 @@ int main(int argc, char **argv)
 {
 	fix_addresses(argv);
 	if (is_verb(argv, argc, "time", 3) || is_verb(argv, argc, "count", 3)) {
-		get_self();
+		need_root();
 		switches(argv[3], argv[4], to_number(argv[2], MAX_LOOPS),
 			 !strcmp(argv[1], "count"));
 	} else if (is_verb(argv, argc, "threads", 3)) {
 		unsigned int max = to_number(argv[2], MAX_THREADS);
 
-		get_self();
+		need_root();
 		crowd.rounds = to_number(argv[3], 1000);
 		crowd.milliseconds = to_number(argv[4], 100000);
 		crowd.slices = (crowd.milliseconds + SLICE_MS - 1) / SLICE_MS;
 		threads(max);
 	} else if (is_verb(argv, argc, "old", 2) || is_verb(argv, argc, "old", 3)) {
-		get_self();
+		need_root();
 		if (argc == 5)
 			old_program = argv[4];
 		old(argv[3], to_number(argv[2], MAX_LOOPS));
 	} else if (is_verb(argv, argc, "loop", 1)) {
-		get_self();
+		need_root();
 		loop(argv[2]);
 	} else {
 		bad_usage();
