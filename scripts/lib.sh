@@ -90,6 +90,35 @@ progress() {
 	say "$label: done in $((SECONDS - start)) s"
 }
 
+# apt_root DIR SUITE [ARCHITECTURE]: a root of its own for apt, with another suite or architecture of this machine's own mirror
+# and keyring. Fails if the machine has none.
+apt_root() {
+	local uri entry keyring architecture=${3:-$(dpkg --print-architecture)}
+	# shellcheck disable=SC2016
+	read -r uri entry < <(apt-get indextargets --format '$(REPO_URI) $(SOURCESENTRY)' 'Created-By: Packages' \
+		'Origin: Debian' 'Label: Debian' 'Component: main' 2>/dev/null) || return 1
+	keyring=$(awk 'tolower($1) == "signed-by:" { print $2; exit }' "${entry%:*}" 2>/dev/null)
+	[[ -f $keyring ]] || keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+	mkdir -p "$1"/{state,lists/partial,cache/archives/partial}
+	: >"$1/status"
+	printf '%s\n' "Types: deb" "URIs: $uri" "Suites: $2" "Components: main" "Architectures: $architecture" \
+		"Signed-By: $keyring" >"$1/apt.sources"
+	echo "$architecture" >"$1/architecture"
+	# Its exit status does not tell whether the mirror could be reached: ask what it brought.
+	apt_private "$1" update >"$1/apt.log" 2>&1 || true
+}
+
+# apt_private DIR ARGS...: apt-get in that root, and in that directory
+apt_private() {
+	local architecture
+	architecture=$(<"$1/architecture")
+	(cd "$1" && apt-get -q -o APT::Architecture="$architecture" -o APT::Architectures="$architecture" \
+		-o Dir::Etc::sourcelist="$1/apt.sources" -o Dir::Etc::sourceparts=- \
+		-o Dir::Etc::preferencesparts=- -o Dir::State="$1/state" -o Dir::State::lists="$1/lists" \
+		-o Dir::State::status="$1/status" -o Dir::Cache="$1/cache" -o APT::Sandbox::User= \
+		-o APT::Update::Post-Invoke-Success::= -o APT::Update::Post-Invoke::= -o Dir::Etc::main=- "${@:2}")
+}
+
 # value OPTION VALUE...: what follows an option that takes a value
 value() {
 	[[ $# -ge 2 ]] || die "$1 needs a value" "see ${0##*/} --help"
@@ -127,11 +156,11 @@ config_survived() {
 	[[ -z $missing ]] || die "Kconfig did not keep: $missing" "see what they depend on (make menuconfig, then /)"
 }
 
-# object_targets SRC: what walk and matrix compile with --objects. Of fs/ what is patched, as far as it is there: all of it
+# object_targets SRC [TABLES]: what walk and matrix compile with --objects. Of fs/ what is patched, as far as it is there: all of it
 # would take as long as the rest.
 object_targets() {
 	local o
-	echo arch/x86/entry/ kernel/ security/
+	echo "${2:-arch/x86/entry/}" kernel/ security/
 	for o in mnt_idmapping mnt_shift namei namespace open statfs; do
 		[[ ! -f $1/fs/$o.c ]] || echo "fs/$o.o"
 	done
