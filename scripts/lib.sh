@@ -90,10 +90,10 @@ progress() {
 	say "$label: done in $((SECONDS - start)) s"
 }
 
-# apt_root DIR SUITE [ARCHITECTURE]: a root of its own for apt, with another suite or architecture of this machine's own mirror
-# and keyring. Fails if the machine has none.
+# apt_root DIR SUITE [ARCHITECTURE [TYPE]]: a root of its own for apt, with another suite or architecture of this machine's own
+# mirror and keyring, or its sources (deb-src). Fails if the machine has none.
 apt_root() {
-	local uri entry keyring architecture=${3:-$(dpkg --print-architecture)}
+	local uri entry keyring architecture=${3:-$(dpkg --print-architecture)} type=${4:-deb}
 	# shellcheck disable=SC2016
 	read -r uri entry < <(apt-get indextargets --format '$(REPO_URI) $(SOURCESENTRY)' 'Created-By: Packages' \
 		'Origin: Debian' 'Label: Debian' 'Component: main' 2>/dev/null) || return 1
@@ -101,7 +101,7 @@ apt_root() {
 	[[ -f $keyring ]] || keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 	mkdir -p "$1"/{state,lists/partial,cache/archives/partial}
 	: >"$1/status"
-	printf '%s\n' "Types: deb" "URIs: $uri" "Suites: $2" "Components: main" "Architectures: $architecture" \
+	printf '%s\n' "Types: $type" "URIs: $uri" "Suites: $2" "Components: main" "Architectures: $architecture" \
 		"Signed-By: $keyring" >"$1/apt.sources"
 	echo "$architecture" >"$1/architecture"
 	# Its exit status does not tell whether the mirror could be reached: ask what it brought.

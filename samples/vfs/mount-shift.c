@@ -306,6 +306,8 @@ static int read_conf(char ***paths)
 			fail(EX_USAGE, "%s: there is no setting %s=%s", file, line, value);
 		}
 	}
+	if (!feof(f))
+		fail(EX_SYSERR, "%s: %m", file);
 	fclose(f);
 	if (paths || given.uid.given)
 		req.uid = given.uid;
@@ -351,6 +353,16 @@ struct ids {
 	unsigned long long first, count;
 };
 
+/* Not to be able to read whose ids they are must not pass for that they are nobody's. */
+static FILE *open_ids(const char *file)
+{
+	FILE *f = fopen(file, "re");
+
+	if (!f && errno != ENOENT)
+		fail(EX_SYSERR, "%s: %m", file);
+	return f;
+}
+
 /*
  * The next line of @file, NAME:FIRST:COUNT in /etc/subuid, NAME:x:ID in
  * /etc/passwd, with ids from @first to @first + @count - 1
@@ -374,6 +386,8 @@ static bool next_overlap(FILE *f, bool ranges, __u64 first, __u64 count, struct 
 		    overlap(first, count, ids->first, ids->count))
 			return true;
 	}
+	if (f && !feof(f))
+		fail(EX_SYSERR, "cannot read whose the ids are: %m");
 	if (f)
 		fclose(f);
 	return false;
@@ -382,7 +396,7 @@ static bool next_overlap(FILE *f, bool ranges, __u64 first, __u64 count, struct 
 static void check_ids(const char *kind, const char *names, const char *subids,
 		      __u64 first, __u64 count, const char *owner)
 {
-	FILE *f = fopen(subids, "re");
+	FILE *f = open_ids(subids);
 	char range[64];
 	struct ids ids;
 
@@ -394,7 +408,7 @@ static void check_ids(const char *kind, const char *names, const char *subids,
 		warning("origin: %s overlap ids of %s in %s, who owns the files",
 			range, ids.name, subids);
 	}
-	f = first ? fopen(names, "re") : NULL;
+	f = first ? open_ids(names) : NULL;
 	if (!first) {
 		warning("origin: %s 0, so the container's files are root's on the host", kind);
 	} else if (next_overlap(f, false, first, count, &ids)) {
@@ -412,9 +426,9 @@ static void check_origin(__u64 by, __u64 count)
 
 	if (req.origin_ns)
 		return;
-	f = by != NO_ID ? fopen("/etc/passwd", "re") : NULL;
+	f = by != NO_ID ? open_ids("/etc/passwd") : NULL;
 	if (!next_overlap(f, false, by, 1, &ids)) {
-		f = by != NO_ID ? fopen("/etc/subuid", "re") : NULL;
+		f = by != NO_ID ? open_ids("/etc/subuid") : NULL;
 		if (!next_overlap(f, true, by, 1, &ids))
 			f = NULL;
 	}
@@ -513,6 +527,8 @@ static void read_map(pid_t pid, const char *which, struct map *map)
 		if (map->end < first + count)
 			map->end = first + count;
 	}
+	if (f ? ferror(f) : errno == ENOMEM)
+		fail(EX_SYSERR, "%s: %m", path);
 	if (f)
 		fclose(f);
 }
@@ -592,11 +608,18 @@ static int make_userns(const struct map *uids, const struct map *gids)
 
 /* What is mounted */
 
+static void stat_fd(int fd, struct stat *st)
+{
+	if (fstat(fd, st))
+		fail(EX_SYSERR, "fstat: %m");
+}
+
 static bool is_dir(int fd)
 {
 	struct stat st;
 
-	return !fstat(fd, &st) && S_ISDIR(st.st_mode);
+	stat_fd(fd, &st);
+	return S_ISDIR(st.st_mode);
 }
 
 static int open_path(const char *path)
@@ -620,21 +643,35 @@ static const struct statmount *mount_of(int fd)
 	return sys_statmount(&id, STATMOUNT_BY_FD) ? NULL : &info.sm;
 }
 
-static bool is_mount_point(int fd, const char *path)
+/* The same where something is done about it: not to have found out is an error. */
+static const struct statmount *find_mount_of(int fd)
 {
 	const struct statmount *m = mount_of(fd);
+
+	if (!m && (errno == ENOMEM || errno == EFAULT))
+		fail(EX_SYSERR, "statmount: %m");
+	return m;
+}
+
+static bool is_mount_point(int fd, const char *path)
+{
+	const struct statmount *m = find_mount_of(fd);
 	char resolved[PATH_MAX];
 
-	return m && m->mask & STATMOUNT_MNT_POINT && realpath(path, resolved) &&
-	       !strcmp(resolved, m->str + m->mnt_point);
+	if (!m || !(m->mask & STATMOUNT_MNT_POINT))
+		return false;
+	if (!realpath(path, resolved))
+		fail(EX_SYSERR, "%s: %m", path);
+	return !strcmp(resolved, m->str + m->mnt_point);
 }
 
 static bool same_file(int a, int b)
 {
 	struct stat st_a, st_b;
 
-	return !fstat(a, &st_a) && !fstat(b, &st_b) && st_a.st_dev == st_b.st_dev &&
-	       st_a.st_ino == st_b.st_ino;
+	stat_fd(a, &st_a);
+	stat_fd(b, &st_b);
+	return st_a.st_dev == st_b.st_dev && st_a.st_ino == st_b.st_ino;
 }
 
 static const char *mark_text(const struct statmount *m)
@@ -696,7 +733,12 @@ static void list_mount(__u64 mnt_id)
 	const char *c;
 
 	/* It may have gone, or not be for us to see. */
-	if (sys_statmount(&id, 0) || !(m->mask & STATMOUNT_MNT_POINT) ||
+	if (sys_statmount(&id, 0)) {
+		if (errno == ENOMEM || errno == EFAULT)
+			fail(EX_SYSERR, "statmount: %m");
+		return;
+	}
+	if (!(m->mask & STATMOUNT_MNT_POINT) ||
 	    !(m->mnt_attr & (MOUNT_ATTR_SHIFT | MOUNT_ATTR_SHIFTABLE)))
 		return;
 	/* One line is one mount, as in /proc/PID/mountinfo. */
@@ -724,9 +766,16 @@ static bool kernel_shifts(void)
 
 	/* Whoever knows the bit gets as far as finding that -1 is no descriptor. */
 	sys_mount_setattr(-1, 0, &attr, sizeof(attr));
-	if (errno == EPERM)
+	switch (errno) {
+	case EBADF:
+		return true;
+	case EPERM:
 		fail(EX_USAGE, "only root of the mount namespace may mount");
-	return errno == EBADF;
+	case EFAULT:
+	case ENOMEM:
+		fail(EX_SYSERR, "mount_setattr: %m");
+	}
+	return false;
 }
 
 static int list(void)
@@ -735,7 +784,7 @@ static int list(void)
 		.size = MNT_ID_REQ_SIZE_VER1,
 		.mnt_id = LSMT_ROOT,
 	};
-	const struct statmount *m = mount_of(open_path("/"));
+	const struct statmount *m = find_mount_of(open_path("/"));
 	__u64 ids[256];
 	long i, nr;
 
@@ -952,7 +1001,7 @@ static void mark(const char *src_path, int src, const char *dst_path, int dst)
 	}
 	if (tree >= 0)
 		err = sys_move_mount(tree, dst);
-	else if (marked_like(mount_of(dst), &attr))
+	else if (marked_like(find_mount_of(dst), &attr))
 		err = 0;
 	else
 		err = sys_mount_setattr(dst, req.recursive ? AT_RECURSIVE : 0, &attr, sizeof(attr));

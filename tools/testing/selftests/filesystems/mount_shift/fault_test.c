@@ -25,8 +25,15 @@
 #define MAP_BASE	30000
 
 /* So often that a leak is more than what else goes on. */
-#define ROUNDS		16
-#define SLACK		8
+#define ROUNDS		12
+#define SLACK		6
+
+/*
+ * To run a program takes long. Few system calls have less faults than this where
+ * kmemleak is on, so nearly all fail. MOUNT_SHIFT_STEP=1 in the environment leaves
+ * none out.
+ */
+#define DEFAULT_STEP	3
 
 /* Faults */
 
@@ -1115,6 +1122,14 @@ static int helper_run(struct scene *s, const struct helper *h, unsigned int nth,
 	return ret;
 }
 
+static unsigned int step(void)
+{
+	const char *env = getenv("MOUNT_SHIFT_STEP");
+	long value = env ? atol(env) : 0;
+
+	return value > 0 ? value : DEFAULT_STEP;
+}
+
 static bool one_line(const char *text)
 {
 	const char *end = strchr(text, '\n');
@@ -1128,7 +1143,8 @@ static void sweep_helper(struct __test_metadata *_metadata, struct scene *s,
 {
 	struct run *r = calloc(2, sizeof(*r)), *without = r + 1;
 	const struct attempt a = { .name = h->name };
-	unsigned int nth = 0, failed = 0;
+	unsigned int nth, failed = 0;
+	bool hit = true;
 
 	ASSERT_NE(NULL, r);
 	for (int i = 0; i < 2; i++)
@@ -1136,21 +1152,23 @@ static void sweep_helper(struct __test_metadata *_metadata, struct scene *s,
 	ASSERT_TRUE(WIFEXITED(without->status));
 	ASSERT_EQ(h->status, WEXITSTATUS(without->status))
 		TH_LOG("%s: %s", h->name, without->errors);
-	do {
-		ASSERT_EQ(0, helper_run(s, h, ++nth, r));
+	for (nth = 1; hit; nth += step()) {
+		ASSERT_EQ(0, helper_run(s, h, nth, r));
+		hit = r->hit;
 		ASSERT_TRUE(WIFEXITED(r->status))
 			TH_LOG("%s, fault %u: signal %d", h->name, nth,
 			       WTERMSIG(r->status));
 		ASSERT_SAME(_metadata, without->before, r->before, &a, nth - 1,
 			    "left behind");
+		if (!hit)
+			ASSERT_EQ(without->status, r->status);
 		if (r->status) {
 			ASSERT_TRUE(one_line(r->errors))
 				TH_LOG("%s, fault %u: status %d, \"%s\"", h->name,
 				       nth, WEXITSTATUS(r->status), r->errors);
 			ASSERT_SAME(_metadata, without->before, r->after, &a, nth,
 				    "half done");
-			if (r->status != without->status)
-				failed++;
+			failed += r->status != without->status;
 			continue;
 		}
 		ASSERT_EQ(0, without->status)
@@ -1161,8 +1179,9 @@ static void sweep_helper(struct __test_metadata *_metadata, struct scene *s,
 			TH_LOG("%s, fault %u: incomplete", h->name, nth);
 		ASSERT_SAME(_metadata, without->after, r->after, &a, nth,
 			    "half done");
-	} while (r->hit);
-	TH_LOG("mount-shift, %s: %u faults, failed by %u", h->name, nth - 1, failed);
+	}
+	TH_LOG("mount-shift, %s: up to %u faults, failed by %u of every %u",
+	       h->name, nth, failed, step());
 	ASSERT_LT(0, (int)failed);
 	free(r);
 }
