@@ -101,6 +101,14 @@ refused "a patch that does not apply" "does not apply to this base: again: .*cre
 ok "the workbench is as it was" bash -c "test $tip = \$(git -C '$copy/build/linux' rev-parse HEAD) && git -C '$copy/build/linux' diff --quiet HEAD"
 git -C "$copy" checkout -q patches
 ok "apply after that" v apply
+if unshare -m true 2>/dev/null; then
+	# There is room, but for a hundred files.
+	refused "a disk that is full half way" "No space left on device|checking out the base failed" unshare -m bash -c '
+		mount -t tmpfs -o size=20g,nr_inodes=120 full "$1/build" && exec "$1/scripts/apply"' - "$copy"
+	refused "a disk that is full half way through the series" "does not apply to this base: .*No space left on device" unshare -m bash -c '
+		mount -t tmpfs -o size=20g,nr_inodes=420 full "$1/build" && exec "$1/scripts/apply"' - "$copy"
+	ok "apply after that" v apply
+fi
 unset KSRC
 ok "KSRC as a tarball" with KSRC="$work/mini.tar" "$copy/scripts/fetch"
 

@@ -12,6 +12,10 @@
 /* More than a process without any needs, and enough for some thousand of them */
 #define LIMIT		"8388608"
 #define MANY		200000
+#define MAX_USERNS	"/proc/sys/user/max_user_namespaces"
+/* How many user namespaces one user may have, and somebody who has none yet */
+#define NAMESPACES	4
+#define HOARDER		64321
 
 FIXTURE(limits)
 {
@@ -121,6 +125,77 @@ TEST_F_TIMEOUT(limits, activate, 600)
 	ASSERT_GE(usage + 256 * 1024, number_after(GROUP_DIR "memory.current", ""));
 	ASSERT_EQ(0, number_after(GROUP_DIR "memory.events", "oom_kill "));
 	ASSERT_EQ(0, write_file(CGROUPS "cgroup.procs", "0"));
+}
+
+FIXTURE(namespaces)
+{
+	char max[32];
+};
+
+FIXTURE_SETUP(namespaces)
+{
+	const char *reason = credfd_unavailable_or_not_root();
+
+	if (reason)
+		SKIP(return, "%s", reason);
+	ASSERT_EQ(0, read_file(MAX_USERNS, self->max, sizeof(self->max)));
+}
+
+FIXTURE_TEARDOWN(namespaces)
+{
+	if (self->max[0])
+		write_file(MAX_USERNS, self->max);
+}
+
+struct hoarder {
+	int *error;
+};
+
+static int hoarder_become(const void *arg)
+{
+	const struct hoarder *hoarder = arg;
+	char map[32];
+
+	snprintf(map, sizeof(map), "0 %d 1", HOARDER);
+	*hoarder->error = become_user(HOARDER, HOARDER) ||
+			  prctl(PR_SET_DUMPABLE, 1) || sys_unshare(CLONE_NEWUSER) ||
+			  userns_write_maps(getpid(), map, map, "deny") ? errno : 0;
+	return *hoarder->error;
+}
+
+/*
+ * A user namespace that only a credfd keeps still counts for the user who made it,
+ * so nobody has more of them that way.
+ */
+TEST_F(namespaces, kept)
+{
+	const struct hoarder hoarder = { shared_alloc(sizeof(*hoarder.error)) };
+	int fds[NAMESPACES], fd = -1;
+	char text[16];
+
+	ASSERT_NE(NULL, hoarder.error);
+	snprintf(text, sizeof(text), "%d", NAMESPACES);
+	ASSERT_EQ(0, write_file(MAX_USERNS, text));
+	for (int i = 0; i < NAMESPACES; i++) {
+		fds[i] = credfd_from_child(hoarder_become, &hoarder);
+		ASSERT_LE(0, fds[i])
+			TH_LOG("%s", strerror(*hoarder.error));
+	}
+	ASSERT_EQ(-1, credfd_from_child(hoarder_become, &hoarder));
+	ASSERT_EQ(ENOSPC, *hoarder.error);
+
+	/* It goes with the credfd, after a delay. */
+	ASSERT_EQ(0, close(fds[0]));
+	for (int i = 0; i < 100 && fd < 0; i++) {
+		fd = credfd_from_child(hoarder_become, &hoarder);
+		if (fd >= 0)
+			break;
+		ASSERT_EQ(ENOSPC, *hoarder.error);
+		usleep(50000);
+	}
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(-1, credfd_from_child(hoarder_become, &hoarder));
+	ASSERT_EQ(ENOSPC, *hoarder.error);
 }
 
 TEST_HARNESS_MAIN

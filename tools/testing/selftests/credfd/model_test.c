@@ -460,10 +460,12 @@ static __u64 draw_credfd(struct world *w, const struct actor *a)
 	for (int i = 0; i < NR_SLOTS && wanted < 2; i++) {
 		const __u64 fd = FD_SLOT + (first + i) % NR_SLOTS;
 		const struct slot *slot = slot_of(w, a, fd);
-		const struct mfile *file = &w->file[slot->file];
+		const struct mfile *file;
 
-		if (slot->file >= 0 && !slot->opath && !file->access_only &&
-		    file->cred.instance != a->cred.instance &&
+		if (slot->file < 0 || slot->opath)
+			continue;
+		file = &w->file[slot->file];
+		if (!file->access_only && file->cred.instance != a->cred.instance &&
 		    __builtin_popcount(switch_faults(w, a, file, false)) == wanted)
 			return fd;
 	}

@@ -1,25 +1,31 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * mount_shift selftests: how many mounts there may be
+ * mount_shift selftests: how many mounts and user namespaces there may be
  */
 
 #include "container.h"
 
 #define MOUNT_MAX	"/proc/sys/fs/mount-max"
+#define MAX_USERNS	"/proc/sys/user/max_user_namespaces"
 /* How many more the container may have */
 #define ROOM		8
+/* How many user namespaces one user may have, and somebody who has none yet */
+#define NAMESPACES	2
+#define HOARDER		64321
 
 FIXTURE(limits)
 {
 	struct container c;
 	int src;
 	char mount_max[32];
+	char max_userns[32];
 };
 
 FIXTURE_SETUP(limits)
 {
 	self->c = (struct container)CONTAINER_NONE;
 	self->mount_max[0] = '\0';
+	self->max_userns[0] = '\0';
 	if (geteuid())
 		SKIP(return, "root needed");
 	ASSERT_EQ(0, scratch_setup());
@@ -34,6 +40,8 @@ FIXTURE_TEARDOWN(limits)
 {
 	if (self->mount_max[0])
 		write_file(MOUNT_MAX, self->mount_max);
+	if (self->max_userns[0])
+		write_file(MAX_USERNS, self->max_userns);
 	container_end(&self->c);
 }
 
@@ -85,6 +93,47 @@ TEST_F(limits, mount_max)
 	}
 	/* The host's mount is as before. */
 	ASSERT_EQ(0, mark_replace(self->src, BASE));
+}
+
+/*
+ * A mark has the mappings of the user namespace that it was made from, not the
+ * namespace: that goes when its processes do, and no longer counts.
+ */
+TEST_F(limits, user_namespaces)
+{
+	const char *map = "0 64321 1";
+	char text[16];
+
+	ASSERT_EQ(0, read_file(MAX_USERNS, self->max_userns, sizeof(self->max_userns)));
+	snprintf(text, sizeof(text), "%d", NAMESPACES);
+	ASSERT_EQ(0, write_file(MAX_USERNS, text));
+
+	for (int i = 0; i < 3 * NAMESPACES; i++) {
+		struct mount_attr attr = {
+			.attr_set = MOUNT_ATTR_SHIFTABLE,
+			.attr_clr = MOUNT_ATTR_SHIFTABLE,
+			.shift_flags = MOUNT_SHIFT_ORIGIN_USERNS,
+			.shiftable_by = BASE,
+		};
+		const int mnt = clone_mount_fd(self->src);
+		struct userns ns;
+		int made = -1;
+
+		ASSERT_LE(0, mnt);
+		/* It goes after a delay. */
+		for (int tries = 0; tries < 100; tries++) {
+			made = userns_make_as(&ns, HOARDER, HOARDER, map, map);
+			if (!made)
+				break;
+			ASSERT_EQ(ENOSPC, errno);
+			usleep(50000);
+		}
+		ASSERT_EQ(0, made);
+		attr.origin_userns_fd = ns.fd;
+		ASSERT_EQ(0, set_attr(mnt, &attr));
+		ASSERT_TRUE(is_marked(mnt));
+		userns_end(&ns);
+	}
 }
 
 TEST_HARNESS_MAIN
