@@ -166,7 +166,8 @@ struct reply {
 	__u32 values[5];
 };
 
-static char program[65536];	/* ids, which tells who runs it */
+/* ids, which tells who runs it: hardly anything, but in pages that may be large */
+static char program[262144];
 static size_t program_size;
 
 static inline int send_message(int sock, const void *data, size_t size,
