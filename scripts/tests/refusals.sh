@@ -44,12 +44,15 @@ tar -C "$work" -cf "$work/other.tar" other
 v() { "$copy/scripts/$1" "${@:2}"; }
 with() { env "$@"; }
 
-for verb in setup fetch apply build boot export verify mbox checkpatch demo check; do
+for verb in setup fetch apply build boot export verify mbox checkpatch demo check fuzz races cross static walk matrix; do
 	refused "$verb refuses an unknown option" "unknown option '--nonsense'.*--help" v "$verb" --nonsense
 	ok "$verb --help" v "$verb" --help
 done
 refused "build refuses an unknown architecture" "pdp11" v build --arch pdp11
 refused "build refuses an unknown flavour" "vanilla" v build --flavour vanilla
+refused "check refuses an unknown part" "unknown part 'everything'; known: plain" v check everything
+refused "cross refuses an unknown part" "unknown part 'pdp11'" v cross pdp11
+refused "fuzz refuses what is no number" "STEPS" v fuzz many
 refused "boot refuses an unknown architecture" "pdp11" v boot --arch pdp11
 refused "boot refuses a kernel that is not built" "scripts/build" v boot --flavour debug -- true
 
