@@ -132,7 +132,7 @@ static struct mnt_idmap *compose(struct kunit *test, struct mnt_idmap *origin,
 	struct mnt_idmap *idmap;
 
 	idmap = put_later(test, compose_mnt_idmap(origin, target, false));
-	KUNIT_ASSERT_FALSE_MSG(test, IS_ERR(idmap), "error %ld", PTR_ERR(idmap));
+	KUNIT_ASSERT_FALSE_MSG(test, IS_ERR(idmap), "error %pe", idmap);
 	return idmap;
 }
 
